@@ -1,0 +1,278 @@
+/**
+ * The only file that calls native code. Each function is one system call (through libc), returns
+ * what the call returns and throws `SystemError` where it fails. Everything else in the project
+ * uses Node's own API.
+ */
+import koffi from "koffi";
+import { errno, SystemError } from "./errno.ts";
+
+const libc = koffi.load("libc.so.6");
+
+const fn = {
+  mount: libc.func("int mount(const char*, const char*, const char*, ulong, const char*)"),
+  umount2: libc.func("int umount2(const char*, int)"),
+  setns: libc.func("int setns(int, int)"),
+  unshare: libc.func("int unshare(int)"),
+  syscall: libc.func("long syscall(long, ...)"),
+  ioctl: libc.func("int ioctl(int, ulong, ...)"),
+  fcntl: libc.func("int fcntl(int, int, ...)"),
+  mmap: libc.func("void *mmap(void*, size_t, int, int, int, int64_t)"),
+  munmap: libc.func("int munmap(void*, size_t)"),
+  ftruncate: libc.func("int ftruncate(int, int64_t)"),
+  memfd_create: libc.func("int memfd_create(const char*, uint)"),
+  prctl: libc.func("int prctl(int, ulong, ulong, ulong, ulong)"),
+  poll: libc.func("int poll(void*, ulong, int)"),
+  execve: libc.func("int execve(const char*, const char**, const char**)"),
+};
+
+/** Numbers of the system calls that libc has no wrapper for; the same on x86-64 and arm64. */
+const SYS = {
+  pidfd_send_signal: 424,
+  open_tree: 428,
+  move_mount: 429,
+  pidfd_open: 434,
+  pidfd_getfd: 438,
+  mount_setattr: 442,
+};
+
+function check(result: number, doing: string): number {
+  if (result < 0) throw new SystemError(doing, koffi.errno());
+  return result;
+}
+
+/** Flags of mount(2). */
+export const MS = {
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  REMOUNT: 32,
+  BIND: 4096,
+  MOVE: 8192,
+  REC: 16384,
+  UNBINDABLE: 1 << 17,
+  PRIVATE: 1 << 18,
+  SLAVE: 1 << 19,
+  SHARED: 1 << 20,
+} as const;
+
+export function mount(
+  source: string,
+  target: string,
+  type: string | null,
+  flags: number,
+  data: string | null,
+): void {
+  check(fn.mount(source, target, type, flags, data), `mount ${type ?? source} on ${target}`);
+}
+
+/** Flags of umount2(2). */
+export const MNT = { FORCE: 1, DETACH: 2, EXPIRE: 4, UMOUNT_NOFOLLOW: 8 } as const;
+
+export function umount(target: string, flags = 0): void {
+  check(fn.umount2(target, flags), `unmount ${target}`);
+}
+
+/** Flags of unshare(2), setns(2) and clone(2). */
+export const CLONE = {
+  NEWTIME: 0x80,
+  FS: 0x200,
+  NEWNS: 0x20000,
+  NEWCGROUP: 0x2000000,
+  NEWUTS: 0x4000000,
+  NEWIPC: 0x8000000,
+  NEWUSER: 0x10000000,
+  NEWPID: 0x20000000,
+  NEWNET: 0x40000000,
+} as const;
+
+/** Acts on the calling thread only. */
+export function setns(fd: number, type: number): void {
+  check(fn.setns(fd, type), `enter namespace of fd ${fd}`);
+}
+
+/** Acts on the calling thread only. */
+export function unshare(flags: number): void {
+  check(fn.unshare(flags), "unshare");
+}
+
+export const AT_FDCWD = -100;
+export const AT_EMPTY_PATH = 0x1000;
+export const AT_RECURSIVE = 0x8000;
+export const OPEN_TREE_CLONE = 1;
+export const OPEN_TREE_CLOEXEC = 0o2000000;
+export const MOVE_MOUNT_F_EMPTY_PATH = 4;
+export const MOVE_MOUNT_BENEATH = 0x200;
+
+/** open_tree(2): a descriptor of the mount at `path`; with OPEN_TREE_CLONE of a detached copy of it. */
+export function openTree(dirFd: number, path: string, flags: number): number {
+  return check(
+    Number(fn.syscall(SYS.open_tree, "int", dirFd, "const char*", path, "uint", flags)),
+    `open mount tree ${path}`,
+  );
+}
+
+/** move_mount(2). */
+export function moveMount(
+  fromFd: number,
+  from: string,
+  toFd: number,
+  to: string,
+  flags: number,
+): void {
+  check(
+    Number(
+      fn.syscall(
+        SYS.move_mount,
+        "int",
+        fromFd,
+        "const char*",
+        from,
+        "int",
+        toFd,
+        "const char*",
+        to,
+        "uint",
+        flags,
+      ),
+    ),
+    `move mount to ${to}`,
+  );
+}
+
+/** mount_setattr(2): sets and clears MOUNT_ATTR_* bits of the mount behind `fd`. */
+export function mountSetattr(
+  fd: number,
+  path: string,
+  flags: number,
+  set: number,
+  clear: number,
+): void {
+  const attr = Buffer.alloc(32);
+  attr.writeBigUInt64LE(BigInt(set), 0);
+  attr.writeBigUInt64LE(BigInt(clear), 8);
+  check(
+    Number(
+      fn.syscall(
+        SYS.mount_setattr,
+        "int",
+        fd,
+        "const char*",
+        path,
+        "uint",
+        flags,
+        "void*",
+        attr,
+        "size_t",
+        32,
+      ),
+    ),
+    `set mount attributes of ${path || `fd ${fd}`}`,
+  );
+}
+
+export function pidfdOpen(pid: number): number {
+  return check(Number(fn.syscall(SYS.pidfd_open, "int", pid, "uint", 0)), `open process ${pid}`);
+}
+
+/** Copies descriptor `fd` of the process behind `pidfd` into this process. */
+export function pidfdGetfd(pidfd: number, fd: number): number {
+  return check(
+    Number(fn.syscall(SYS.pidfd_getfd, "int", pidfd, "int", fd, "uint", 0)),
+    `take descriptor ${fd} from another process`,
+  );
+}
+
+/** Whether the process behind `pidfd` is still there (zombies are not). */
+export function pidfdAlive(pidfd: number): boolean {
+  return (
+    Number(fn.syscall(SYS.pidfd_send_signal, "int", pidfd, "int", 0, "void*", null, "uint", 0)) ===
+    0
+  );
+}
+
+/** ioctl(2) whose argument is a buffer, read or written by the kernel. */
+export function ioctl(fd: number, request: number, argument: Buffer): number {
+  return check(fn.ioctl(fd, request, "void*", argument), `ioctl 0x${request.toString(16)}`);
+}
+
+/** Takes or keeps a descriptor open across exec (`inherit`), or has it closed there. */
+export function setInherit(fd: number, inherit: boolean): void {
+  const F_SETFD = 2;
+  check(fn.fcntl(fd, F_SETFD, "int", inherit ? 0 : 1), `set close-on-exec of fd ${fd}`);
+}
+
+/** O_NONBLOCK on or off. */
+export function setNonblocking(fd: number, nonblocking: boolean): void {
+  const F_GETFL = 3;
+  const F_SETFL = 4;
+  const flags = check(fn.fcntl(fd, F_GETFL, "int", 0), `get flags of fd ${fd}`);
+  check(
+    fn.fcntl(fd, F_SETFL, "int", nonblocking ? flags | 0o4000 : flags & ~0o4000),
+    `set flags of fd ${fd}`,
+  );
+}
+
+/**
+ * fcntl(F_SETLK) write lock over the whole file, as LXCFS takes on its pidfile.
+ * The lock belongs to the process: it survives execve and goes when any descriptor of the file closes.
+ * @returns false if another process holds it
+ */
+export function lockWholeFile(fd: number): boolean {
+  const F_SETLK = 6;
+  const F_WRLCK = 1;
+  const flock = Buffer.alloc(32);
+  flock.writeInt16LE(F_WRLCK, 0);
+  if (fn.fcntl(fd, F_SETLK, "void*", flock) === 0) return true;
+  const code = koffi.errno();
+  if (code === errno.EACCES || code === errno.EAGAIN) return false;
+  throw new SystemError(`lock fd ${fd}`, code);
+}
+
+/** An anonymous file in memory of `bytes` bytes; its descriptor is inherited by children. */
+export function memfdCreate(name: string, bytes: number): number {
+  const fd = check(fn.memfd_create(name, 0), `create memory file ${name}`);
+  check(fn.ftruncate(fd, bytes), `size memory file ${name}`);
+  return fd;
+}
+
+/** Maps `bytes` of `fd` shared: what one thread or process writes, the others read. */
+export function mapShared(fd: number, bytes: number): ArrayBuffer {
+  const PROT_READ_WRITE = 3;
+  const MAP_SHARED = 1;
+  const address = fn.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+  if (koffi.address(address) === 0xffffffffffffffffn)
+    throw new SystemError(`map fd ${fd}`, koffi.errno());
+  return koffi.view(address, bytes);
+}
+
+/** Events of poll(2). */
+export const POLL = { IN: 1, PRI: 2, OUT: 4, ERR: 8, HUP: 16, NVAL: 32 } as const;
+
+/** poll(2) of one descriptor. @returns the events found, 0 after `timeoutMs` (-1: wait for ever) */
+export function pollFd(fd: number, events: number, timeoutMs: number): number {
+  const pollfd = Buffer.alloc(8);
+  pollfd.writeInt32LE(fd, 0);
+  pollfd.writeInt16LE(events, 4);
+  const count = fn.poll(pollfd, 1, timeoutMs);
+  if (count < 0) {
+    if (koffi.errno() === errno.EINTR) return 0;
+    throw new SystemError(`poll fd ${fd}`, koffi.errno());
+  }
+  return count === 0 ? 0 : pollfd.readInt16LE(6);
+}
+
+export function prctl(option: number, argument: number): void {
+  check(fn.prctl(option, argument, 0, 0, 0), `prctl ${option}`);
+}
+
+/** Replaces this process; returns only by throwing. Descriptors without close-on-exec stay open. */
+export function execve(
+  path: string,
+  argv: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): never {
+  const pairs = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
+  fn.execve(path, [...argv, null], [...pairs, null]);
+  throw new SystemError(`execute ${path}`, koffi.errno());
+}

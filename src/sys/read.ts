@@ -1,0 +1,55 @@
+/**
+ * Bounded reads of kernel files. `stat` is never asked for a size (procfs says 0, sysfs 4096), and
+ * nothing is read without a limit.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+
+/** No kernel file that is read whole is larger than this. */
+export const MAX_KERNEL_FILE_BYTES: number = 4 << 20;
+
+let scratch = Buffer.allocUnsafeSlow(16384);
+
+/**
+ * Reads `fd` from offset 0 to its end into a shared scratch buffer, growing it up to `maxBytes`.
+ * @returns the bytes read, a view that is valid until the next call in this thread
+ * @throws whatever read(2) says
+ */
+export function readFdBytes(fd: number, maxBytes: number = MAX_KERNEL_FILE_BYTES): Buffer {
+  let length = 0;
+  for (;;) {
+    if (length === scratch.length) {
+      if (length >= maxBytes) break;
+      const larger = Buffer.allocUnsafeSlow(Math.min(scratch.length * 4, maxBytes));
+      scratch.copy(larger, 0, 0, length);
+      scratch = larger;
+    }
+    const count = readSync(fd, scratch, length, scratch.length - length, length);
+    if (count === 0) break;
+    length += count;
+  }
+  return scratch.subarray(0, length);
+}
+
+/** Reads `fd` from its start to its end as Latin-1 text: kernel text is ASCII, names are bytes. */
+export function readFd(fd: number, maxBytes?: number): string {
+  return readFdBytes(fd, maxBytes).toString("latin1");
+}
+
+/** Reads a whole kernel file. @throws whatever open(2) or read(2) say */
+export function readFile(path: string, maxBytes?: number): string {
+  const fd = openSync(path, "r");
+  try {
+    return readFd(fd, maxBytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Reads a whole kernel file, or nothing where it is missing, unreadable or its object is gone. */
+export function tryReadFile(path: string, maxBytes?: number): string | undefined {
+  try {
+    return readFile(path, maxBytes);
+  } catch {
+    return undefined;
+  }
+}
