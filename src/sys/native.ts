@@ -23,6 +23,9 @@ const fn = {
   prctl: libc.func("int prctl(int, ulong, ulong, ulong, ulong)"),
   poll: libc.func("int poll(void*, ulong, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
+  fchdir: libc.func("int fchdir(int)"),
+  chroot: libc.func("int chroot(const char*)"),
+  _exit: libc.func("void _exit(int)"),
 };
 
 /** Numbers of the system calls that libc has no wrapper for; the same on x86-64 and arm64. */
@@ -31,6 +34,7 @@ const SYS = {
   open_tree: 428,
   move_mount: 429,
   pidfd_open: 434,
+  openat2: 437,
   pidfd_getfd: 438,
   mount_setattr: 442,
 };
@@ -102,6 +106,7 @@ export const AT_RECURSIVE = 0x8000;
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = 0o2000000;
 export const MOVE_MOUNT_F_EMPTY_PATH = 4;
+export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 export const MOVE_MOUNT_BENEATH = 0x200;
 
 /** open_tree(2): a descriptor of the mount at `path`; with OPEN_TREE_CLONE of a detached copy of it. */
@@ -169,6 +174,61 @@ export function mountSetattr(
     ),
     `set mount attributes of ${path || `fd ${fd}`}`,
   );
+}
+
+/** Attributes of mount_setattr(2). */
+export const MOUNT_ATTR = { RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8 } as const;
+
+/** Resolve flags of openat2(2). */
+export const RESOLVE = {
+  NO_XDEV: 1,
+  NO_MAGICLINKS: 2,
+  NO_SYMLINKS: 4,
+  BENEATH: 8,
+  IN_ROOT: 16,
+} as const;
+
+/** openat2(2): opens `path` from `dirFd` under the rules of `resolve`; the descriptor closes on exec. */
+export function openat2(dirFd: number, path: string, flags: number, resolve: number): number {
+  const O_CLOEXEC = 0o2000000;
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(resolve), 16);
+  return check(
+    Number(
+      fn.syscall(
+        SYS.openat2,
+        "int",
+        dirFd,
+        "const char*",
+        path,
+        "void*",
+        how,
+        "size_t",
+        how.length,
+      ),
+    ),
+    `open ${path}`,
+  );
+}
+
+/** Moves the calling thread (and all that share its CLONE_FS state) into the directory behind `fd`. */
+export function fchdir(fd: number): void {
+  check(fn.fchdir(fd), `change to the directory of fd ${fd}`);
+}
+
+/** Makes `path` the root of the calling thread (and of all that share its CLONE_FS state). */
+export function chroot(path: string): void {
+  check(fn.chroot(path), `make ${path} the root`);
+}
+
+/**
+ * Ends the process at once. Unlike `process.exit` it does not join worker threads, of which one may
+ * be held in a system call by a filesystem that does not answer.
+ */
+export function exitNow(code: number): never {
+  fn._exit(code);
+  throw new Error("_exit returned");
 }
 
 export function pidfdOpen(pid: number): number {
