@@ -256,6 +256,11 @@ export function ioctl(fd: number, request: number, argument: Buffer): number {
   return check(fn.ioctl(fd, request, "void*", argument), `ioctl 0x${request.toString(16)}`);
 }
 
+/** ioctl(2) whose argument is a number. @returns its result, or -1 where the kernel refuses it */
+export function ioctlNumber(fd: number, request: number, argument: number): number {
+  return fn.ioctl(fd, request, "long", argument);
+}
+
 /** Takes or keeps a descriptor open across exec (`inherit`), or has it closed there. */
 export function setInherit(fd: number, inherit: boolean): void {
   const F_SETFD = 2;
