@@ -1,0 +1,28 @@
+/** Waiting in tests: poll until something holds, or say what did not. */
+import { setTimeout as sleep } from "node:timers/promises";
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/** Blocks this thread. */
+export function sleepSync(ms: number): void {
+  Atomics.wait(sleeper, 0, 0, ms);
+}
+
+/**
+ * Polls `probe` until it returns something other than undefined or false.
+ * @throws Error naming `what` after `timeoutMs`
+ */
+export async function waitFor<T>(
+  what: string,
+  probe: () => T | undefined | false,
+  timeoutMs = 10_000,
+  everyMs = 10,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const found = probe();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > deadline) throw new Error(`Timed out (${timeoutMs} ms): ${what}`);
+    await sleep(everyMs);
+  }
+}
