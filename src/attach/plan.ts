@@ -1,0 +1,243 @@
+/**
+ * Finds out what has to be done in one namespace, and opens all that is needed for it. Nothing is
+ * changed here, and whatever can block (a filesystem that does not answer) blocks here: what
+ * follows, in `commit.ts`, is calls that never wait for a filesystem.
+ */
+import { closeSync, constants, fstatSync, statSync } from "node:fs";
+import { errno, errnoOf } from "../sys/errno.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  MOUNT_ATTR,
+  mountSetattr,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  openat2,
+  openTree,
+  RESOLVE,
+} from "../sys/native.ts";
+import type { Mount } from "../host/mountinfo.ts";
+import { deviceOf, locate, LXCFS_TYPE, type Location, peerGroupOf, rootOf } from "./mount_table.ts";
+import { mountIdOf, O_PATH, RefusedError, type Target } from "./target.ts";
+import type { Binding, Job } from "./types.ts";
+
+/** One target with the descriptors its change needs. */
+export interface PlannedStep {
+  readonly target: string;
+  readonly does: "attach" | "replace" | "detach" | "already" | "skip";
+  readonly why: string | undefined;
+  /** The directory of the target, and the target's name in it. */
+  readonly directoryFd: number;
+  readonly name: string;
+  /** The place itself, what is mounted there included; -1 where nothing is to be done. */
+  readonly targetFd: number;
+  /** The detached copy of the source mount, or -1. */
+  readonly treeFd: number;
+  /** How many mounts lie on the target that `detach` takes away. */
+  readonly layers: number;
+}
+
+/** The namespace this process itself is in. */
+export interface Host {
+  readonly namespaces: ReadonlySet<string>;
+  readonly mounts: readonly Mount[];
+}
+
+/** A plan owns descriptors: close it, whatever comes of it. */
+export class Plan {
+  readonly steps: PlannedStep[] = [];
+  readonly #fds: number[] = [];
+
+  /** Keeps `fd` until the plan is closed. */
+  own(fd: number): number {
+    this.#fds.push(fd);
+    return fd;
+  }
+
+  close(): void {
+    for (const fd of this.#fds.splice(0)) closeSync(fd);
+  }
+}
+
+/**
+ * @throws RefusedError where the job must not be done at all
+ * @throws whatever opening a source says: then the job as a whole has failed
+ */
+export function planJob(job: Job, target: Target, host: Host): Plan {
+  if (host.namespaces.has(target.namespace)) {
+    throw new RefusedError(
+      `Process ${job.pid} is in the host's own mount namespace: mounting there would change the host`,
+    );
+  }
+  const plan = new Plan();
+  try {
+    const places = new Places(plan, job, target, host);
+    for (const binding of job.bindings) plan.steps.push(planStep(plan, places, job, host, binding));
+    return plan;
+  } catch (thrown) {
+    plan.close();
+    throw thrown;
+  }
+}
+
+function planStep(plan: Plan, places: Places, job: Job, host: Host, binding: Binding): PlannedStep {
+  const place = places.find(binding.target);
+  if (typeof place === "string") return nothing(binding.target, "skip", place);
+  const wanted = binding.source === "" ? undefined : locate(host.mounts, binding.source);
+  const layers = places.layersOf(binding.target, place.covering, wanted);
+  const step = { ...place, target: binding.target, why: undefined, treeFd: -1, layers };
+  if (job.kind === "probe") return { ...step, does: "already" };
+  if (job.kind === "detach") {
+    return layers > 0 ? { ...step, does: "detach" } : nothing(binding.target, "already");
+  }
+  const covering = place.covering;
+  if (job.kind === "heal") {
+    if (!covering || !job.deadDevices.includes(deviceOf(covering))) {
+      return nothing(binding.target, "already");
+    }
+    const treeFd = cloneSource(plan, binding.source, true);
+    const why = treeFd < 0 ? "dead, and no longer served" : "dead";
+    return { ...step, does: treeFd < 0 ? "detach" : "replace", why, treeFd, layers: 1 };
+  }
+  if (covering) {
+    if (deviceOf(covering) === wanted?.device && rootOf(covering) === wanted.root) {
+      return nothing(binding.target, "already");
+    }
+    if (layers === 0) {
+      return nothing(binding.target, "skip", `covered by a ${covering.type} mount`);
+    }
+  } else {
+    const isDirectory = fstatSync(place.targetFd).isDirectory();
+    if (isDirectory !== statSync(binding.source).isDirectory()) {
+      return nothing(binding.target, "skip", isDirectory ? "is a directory" : "is no directory");
+    }
+  }
+  const treeFd = cloneSource(plan, binding.source, false);
+  const why = covering && `was ${rootOf(covering)} of ${deviceOf(covering)}`;
+  return { ...step, does: covering ? "replace" : "attach", why, treeFd };
+}
+
+function nothing(target: string, does: "already" | "skip", why?: string): PlannedStep {
+  return { target, does, why, directoryFd: -1, name: "", targetFd: -1, treeFd: -1, layers: 0 };
+}
+
+/**
+ * A detached copy of the mount at `source`, read-only unless the file is offered for writing
+ * (pressure files take triggers by write).
+ * @returns -1 if there is no such source and it `mayBeMissing`
+ */
+function cloneSource(plan: Plan, source: string, mayBeMissing: boolean): number {
+  if (source === "" && mayBeMissing) return -1;
+  try {
+    const treeFd = plan.own(openTree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    const status = fstatSync(treeFd);
+    const writable = status.isFile() && (status.mode & 0o222) !== 0;
+    const { RDONLY, NOSUID, NODEV, NOEXEC } = MOUNT_ATTR;
+    const set = NOSUID | NODEV | NOEXEC | (writable ? 0 : RDONLY);
+    mountSetattr(treeFd, "", AT_EMPTY_PATH, set, 0);
+    return treeFd;
+  } catch (thrown) {
+    if (mayBeMissing && errnoOf(thrown) === errno.ENOENT) return -1;
+    throw thrown;
+  }
+}
+
+interface Place {
+  readonly directoryFd: number;
+  readonly name: string;
+  readonly targetFd: number;
+  /** What is mounted exactly there, the topmost if there are several. */
+  readonly covering: Mount | undefined;
+}
+
+/** Opens places of the container; each directory once. */
+class Places {
+  readonly #plan: Plan;
+  readonly #job: Job;
+  readonly #target: Target;
+  readonly #hostGroups: ReadonlySet<string>;
+  readonly #directories = new Map<string, { fd: number; mountId: number } | string>();
+
+  constructor(plan: Plan, job: Job, target: Target, host: Host) {
+    this.#plan = plan;
+    this.#job = job;
+    this.#target = target;
+    this.#hostGroups = new Set(host.mounts.flatMap((mount) => peerGroupOf(mount) ?? []));
+  }
+
+  /** The place at `path` as the container sees it, or why there is none. */
+  find(path: string): Place | string {
+    const slash = path.lastIndexOf("/");
+    const directory = this.#directory(path.slice(0, slash));
+    if (typeof directory === "string") return directory;
+    const name = path.slice(slash + 1);
+    let targetFd: number;
+    try {
+      const resolve = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS;
+      targetFd = this.#plan.own(openat2(directory.fd, name, O_PATH, resolve));
+    } catch (thrown) {
+      return whyMissing(thrown);
+    }
+    const mountId = mountIdOf(targetFd);
+    const covering =
+      mountId === directory.mountId
+        ? undefined
+        : this.#target.mounts.find((mount) => mount.id === mountId);
+    if (mountId !== directory.mountId && !covering) return "changed while being looked at";
+    return { directoryFd: directory.fd, name, targetFd, covering };
+  }
+
+  #directory(path: string): { fd: number; mountId: number } | string {
+    const known = this.#directories.get(path);
+    if (known !== undefined) return known;
+    const opened = this.#openDirectory(path);
+    this.#directories.set(path, opened);
+    return opened;
+  }
+
+  #openDirectory(path: string): { fd: number; mountId: number } | string {
+    let fd: number;
+    try {
+      const resolve = RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS;
+      const flags = O_PATH | constants.O_DIRECTORY;
+      const full = this.#job.rootfs === "/" ? path || "/" : `${this.#job.rootfs}${path}`;
+      fd = this.#plan.own(openat2(this.#target.rootFd, full, flags, resolve));
+    } catch (thrown) {
+      return whyMissing(thrown);
+    }
+    const mountId = mountIdOf(fd);
+    const parent = this.#target.mounts.find((mount) => mount.id === mountId);
+    const group = parent && peerGroupOf(parent);
+    if (group !== undefined && this.#hostGroups.has(group)) {
+      throw new RefusedError(
+        `Process ${this.#job.pid} shares ${path || "/"} with the host (peer group ${group}): ` +
+          `mounting there would change the host`,
+      );
+    }
+    return { fd, mountId };
+  }
+
+  /** How many lxcfs mounts lie on each other at `path`, counted from the topmost. */
+  layersOf(path: string, covering: Mount | undefined, wanted: Location | undefined): number {
+    const byId = new Map(this.#target.mounts.map((mount) => [mount.id, mount]));
+    const point = this.#job.rootfs === "/" ? path : `${this.#job.rootfs}${path}`;
+    let layers = 0;
+    let mount = covering;
+    while (mount && mount.mountPoint === point) {
+      if (mount.type !== LXCFS_TYPE && deviceOf(mount) !== wanted?.device) break;
+      layers++;
+      mount = byId.get(mount.parentId);
+    }
+    return layers;
+  }
+}
+
+function whyMissing(thrown: unknown): string {
+  const code = errnoOf(thrown);
+  if (code === errno.ENOENT) return "the container has none";
+  if (code === errno.ENOTDIR) return "the container has a file in place of its directory";
+  if (code === errno.ELOOP) return "a symbolic link is in the way";
+  if (code === errno.EACCES) return "the container's filesystem refuses access";
+  if (code === errno.ENOTCONN) return "its directory lies on a dead mount";
+  throw thrown;
+}
