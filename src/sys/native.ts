@@ -22,6 +22,7 @@ const fn = {
   memfd_create: libc.func("int memfd_create(const char*, uint)"),
   prctl: libc.func("int prctl(int, ulong, ulong, ulong, ulong)"),
   poll: libc.func("int poll(void*, ulong, int)"),
+  open_by_handle_at: libc.func("int open_by_handle_at(int, void*, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
   fchdir: libc.func("int fchdir(int)"),
   chroot: libc.func("int chroot(const char*)"),
@@ -254,6 +255,20 @@ export function pidfdAlive(pidfd: number): boolean {
 /** ioctl(2) whose argument is a buffer, read or written by the kernel. */
 export function ioctl(fd: number, request: number, argument: Buffer): number {
   return check(fn.ioctl(fd, request, "void*", argument), `ioctl 0x${request.toString(16)}`);
+}
+
+/**
+ * open_by_handle_at(2) on a filesystem of the kernfs family (cgroups): the file or directory with
+ * inode number `id` of the filesystem that `mountFd` is open on (FILEID_KERNFS, Linux 5.5).
+ */
+export function openByHandle(mountFd: number, id: number): number {
+  const FILEID_KERNFS = 0xfe;
+  const O_RDONLY_CLOEXEC = 0o2000000;
+  const handle = Buffer.alloc(16);
+  handle.writeUInt32LE(8, 0);
+  handle.writeInt32LE(FILEID_KERNFS, 4);
+  handle.writeBigUInt64LE(BigInt(id), 8);
+  return check(fn.open_by_handle_at(mountFd, handle, O_RDONLY_CLOEXEC), `open inode ${id}`);
 }
 
 /** ioctl(2) whose argument is a number. @returns its result, or -1 where the kernel refuses it */
