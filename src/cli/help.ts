@@ -1,0 +1,33 @@
+/** The help text, made from the tables of options and subcommands. */
+import { OPTIONS } from "./options.ts";
+import { SUBCOMMANDS } from "./subcommands.ts";
+
+export function helpText(): string {
+  const options = OPTIONS.map(({ short, name, value, help }): [string, string] => [
+    `${short ? `-${short}, ` : "    "}--${name}${value ? ` ${value}` : ""}`,
+    help,
+  ]);
+  const commands = SUBCOMMANDS.filter((command) => !command.internal).map(
+    ({ name, usage, help }): [string, string] => [`lxcfs ${name} ${usage}`.trimEnd(), help],
+  );
+  return [
+    "Usage: lxcfs [OPTIONS] MOUNTPOINT",
+    "",
+    "Serves a filesystem from which containers read their own /proc and /sys.",
+    "",
+    "Options:",
+    ...columns(options),
+    "",
+    "Other commands:",
+    ...columns(commands),
+    "",
+    "Signals: TERM, INT and HUP unmount and end; USR1 upgrades in place; USR2 shows every container",
+    "the host's values, and again its own.",
+    "",
+  ].join("\n");
+}
+
+function columns(rows: readonly [string, string][]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}

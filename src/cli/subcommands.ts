@@ -1,0 +1,48 @@
+/**
+ * The subcommands: one line each. A module is loaded only when its command is given, so that a
+ * mount starts without them. To add one, write a module that exports `run` and name it here.
+ */
+
+/** A subcommand's module. `args` are those after its name. @returns the exit code */
+export interface SubcommandModule {
+  run(args: readonly string[]): number | Promise<number>;
+}
+
+export interface Subcommand {
+  readonly name: string;
+  /** Arguments, as the help shows them. */
+  readonly usage: string;
+  readonly help: string;
+  /** Not shown in the help: called by the program itself. */
+  readonly internal?: boolean;
+  readonly load: () => Promise<SubcommandModule>;
+}
+
+export const SUBCOMMANDS: readonly Subcommand[] = [
+  {
+    name: "status",
+    usage: "[MOUNTPOINT] [--json]",
+    help: "what a running lxcfs serves, and how it fares",
+    load: () => import("./status.ts"),
+  },
+  {
+    name: "upgrade",
+    usage: "[MOUNTPOINT]",
+    help: "let the installed version take over from the running one",
+    load: () => import("./upgrade.ts"),
+  },
+  {
+    name: "serve",
+    usage: "ROLE",
+    help: "the server process, started by the holder",
+    internal: true,
+    load: () => import("./serve.ts"),
+  },
+  {
+    name: "hold",
+    usage: "",
+    help: "the holder process, started by a server that lost its own",
+    internal: true,
+    load: () => import("./hold.ts"),
+  },
+];

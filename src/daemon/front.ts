@@ -1,0 +1,188 @@
+/**
+ * The start of a mount: everything that can be wrong is found out here, before anything is changed;
+ * then the filesystem is mounted and this process becomes the holder.
+ */
+import { constants, mkdirSync, openSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { errno, errnoName, errnoOf } from "../sys/errno.ts";
+import { exitNow, execve, MNT, mount, setInherit, umount } from "../sys/native.ts";
+import { CONFIG_VARIABLE, type DaemonConfig } from "./config.ts";
+import { escapeMountPath, liveness, MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
+import { parseMountOptions } from "./mount_options.ts";
+import { controlDirectory, controlSocketPath } from "./paths.ts";
+import { PidfileHeldError, takePidfile } from "./pidfile.ts";
+import { createState } from "./state.ts";
+
+/** Dead mounts that may be stacked on one mountpoint, one for each start that nobody cleaned up. */
+const MAX_STACKED = 64;
+
+/** V8's share of the server's memory is kept small; see docs/operations.md for the figures. */
+export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=1", "--max-old-space-size=64"];
+
+/** What of the configuration the front itself finds out. */
+export type FrontRequest = Omit<
+  DaemonConfig,
+  "fuseFd" | "stateFd" | "lockFd" | "pidfile" | "controlSocket"
+> & { readonly pidfile: string | undefined; readonly mountOptions: string };
+
+/**
+ * Mounts and becomes the holder.
+ * @throws Error with one clear line; then nothing is left mounted
+ */
+export async function start(request: FrontRequest): Promise<never> {
+  if (process.geteuid?.() !== 0) {
+    throw new Error("Cannot mount: this needs root, and the user id found is not 0");
+  }
+  const options = parseMountOptions(request.mountOptions);
+  const mountpoint = await freeMountpoint(request.mountpoint);
+  const runtimeDir = resolve(request.runtimeDir);
+  const pidfile = resolve(request.pidfile ?? join(runtimeDir, "lxcfs.pid"));
+  makeDirectory(controlDirectory(runtimeDir));
+  const lockFd = lock(pidfile);
+  const fuseFd = openFuse();
+  const state = createState();
+  state.set("holderPid", process.pid);
+  state.set("startSeconds", Math.floor(Date.now() / 1000));
+  const extra = options.data === "" ? "" : `,${options.data}`;
+  mount(
+    "lxcfs",
+    mountpoint,
+    MOUNT_TYPE,
+    options.flags,
+    `fd=${fuseFd},rootmode=40000,user_id=0,group_id=0,allow_other${extra}`,
+  );
+  const { mountOptions: _, ...rest } = request;
+  try {
+    becomeHolder({
+      ...rest,
+      mountpoint,
+      runtimeDir,
+      pidfile,
+      controlSocket: controlSocketPath(runtimeDir, mountpoint),
+      fuseFd,
+      stateFd: state.fd,
+      lockFd,
+    });
+  } catch (error) {
+    umount(mountpoint, MNT.DETACH);
+    throw error;
+  }
+}
+
+/**
+ * Turns this process into the holder: a shell of under 2 MB that keeps the descriptors open and the
+ * server running. The process id stays, and with it the lock on the pidfile.
+ * @param predecessor pid of a server that already serves and is to be relieved; 0 if there is none
+ */
+export function becomeHolder(config: DaemonConfig, predecessor = 0): never {
+  for (const fd of [0, 1, 2, config.fuseFd, config.stateFd, config.lockFd]) {
+    if (fd >= 0) setInherit(fd, true);
+  }
+  const script = fileURLToPath(new URL("../../../bin/holder.sh", import.meta.url));
+  const environment: Record<string, string> = { [CONFIG_VARIABLE]: JSON.stringify(config) };
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && name !== CONFIG_VARIABLE) environment[name] = value;
+  }
+  const shell = findShell();
+  execve(
+    shell,
+    [
+      "lxcfs",
+      ...(basename(shell) === "busybox" ? ["sh"] : []),
+      script,
+      config.mountpoint,
+      escapeMountPath(config.mountpoint),
+      config.pidfile,
+      String(predecessor),
+      process.execPath,
+      // Unresolved on purpose: a later version may be installed at the same path.
+      resolve(process.argv[1] ?? ""),
+      ...NODE_FLAGS,
+    ],
+    environment,
+  );
+}
+
+/** dash where it is, because it is the smallest; any POSIX shell will do. */
+function findShell(): string {
+  const shells = ["/bin/dash", "/usr/bin/dash", "/bin/sh", "/usr/bin/sh"];
+  const found = shells.find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+  if (found === undefined) throw new Error(`Cannot start the holder: none of ${shells.join(", ")}`);
+  return found;
+}
+
+/**
+ * The absolute path of the mountpoint, fit to be mounted on: a directory, with nothing of ours
+ * alive on it. Dead mounts, whoever left them, are detached.
+ */
+async function freeMountpoint(given: string): Promise<string> {
+  const path = resolve(given);
+  for (let detached = 0; detached < MAX_STACKED; detached++) {
+    if (mountTypeAt(path)?.startsWith("fuse") === true) {
+      const found = await liveness(path);
+      if (found === "dead") {
+        umount(path, MNT.DETACH);
+        continue;
+      }
+      const type = mountTypeAt(path) ?? "";
+      if (found === "hung") {
+        // The thread that asks may never come back, so an ordinary exit could hang.
+        process.stderr.write(
+          `lxcfs: Cannot mount on ${path}: the ${type} filesystem there does not answer; ` +
+            `see what holds its server, or detach it with "umount -l ${path}"\n`,
+        );
+        exitNow(1);
+      }
+      if (type === MOUNT_TYPE) {
+        throw new Error(
+          `Cannot mount on ${path}: a live lxcfs serves it already; see "lxcfs status ${path}"`,
+        );
+      }
+    }
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) {
+      throw new Error(`Cannot mount on ${path}: no such directory; create it with "mkdir -p ${path}"`);
+    }
+    if (!stat.isDirectory()) throw new Error(`Cannot mount on ${path}: it is not a directory`);
+    return path;
+  }
+  throw new Error(`Cannot mount on ${path}: more than ${MAX_STACKED} dead mounts are stacked there`);
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw new Error(
+      `Cannot create ${path}: ${errnoName(errnoOf(error))}; choose another --runtime-dir`,
+      { cause: error },
+    );
+  }
+}
+
+function lock(pidfile: string): number {
+  try {
+    return takePidfile(pidfile, process.pid);
+  } catch (error) {
+    if (error instanceof PidfileHeldError) throw error;
+    throw new Error(
+      `Cannot write the pidfile ${pidfile}: ${errnoName(errnoOf(error))}; ` +
+        `see that ${dirname(pidfile)} is a writable directory, or choose another --pidfile`,
+      { cause: error },
+    );
+  }
+}
+
+function openFuse(): number {
+  try {
+    return openSync("/dev/fuse", constants.O_RDWR);
+  } catch (error) {
+    const code = errnoOf(error);
+    const hint =
+      code === errno.ENOENT || code === errno.ENODEV || code === errno.ENXIO
+        ? 'the kernel has no FUSE; load it with "modprobe fuse"'
+        : "this process may not use the device; in a container, allow it (--device /dev/fuse)";
+    throw new Error(`Cannot open /dev/fuse: ${errnoName(code)}; ${hint}`, { cause: error });
+  }
+}

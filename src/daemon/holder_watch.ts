@@ -1,0 +1,44 @@
+/**
+ * Notices that the holder has died and starts another. The mount is kept alive by our own descriptors
+ * meanwhile. The new holder starts a new server, which relieves this one.
+ */
+import { spawn } from "node:child_process";
+import { resolve } from "node:path";
+import type { Logger } from "../sys/log.ts";
+import { CONFIG_VARIABLE, type DaemonConfig } from "./config.ts";
+
+/** How often the parent's id is looked at. */
+const LOOK_MS = 250;
+/**
+ * Time left to whoever started us (systemd, say) to start lxcfs again, which then adopts this server
+ * and is its supervised main process; only after that we help ourselves.
+ */
+const SUPERVISOR_MS = 1500;
+/** Time until another try, should the new holder fail. */
+const RETRY_MS = 10_000;
+
+/** @param holderPid the parent we were started by */
+export function watchHolder(config: DaemonConfig, log: Logger, holderPid: number): void {
+  const timer = setInterval(() => {
+    if (process.ppid === holderPid) return;
+    clearInterval(timer);
+    log.warn("the holder died; the mount is kept, another is started", { holderPid });
+    setTimeout(() => startHolder(config, log), SUPERVISOR_MS);
+  }, LOOK_MS);
+  timer.unref();
+}
+
+function startHolder(config: DaemonConfig, log: Logger): void {
+  const stdio = Array<"inherit" | number>(3).fill("inherit");
+  const program = resolve(process.argv[1] ?? "");
+  const child = spawn(process.execPath, [program, "hold"], {
+    stdio: [...stdio, config.fuseFd, config.stateFd],
+    detached: true,
+    env: {
+      ...process.env,
+      [CONFIG_VARIABLE]: JSON.stringify({ ...config, fuseFd: 3, stateFd: 4, lockFd: -1 }),
+    },
+  });
+  child.on("error", (error) => log.error("cannot start a holder", { cause: error.message }));
+  child.on("exit", () => setTimeout(() => startHolder(config, log), RETRY_MS));
+}

@@ -1,0 +1,59 @@
+/** What `lxcfs status` tells: made by the server from the shared state. */
+import type { DaemonConfig } from "./config.ts";
+import type { Counters, FileCounts } from "./counters.ts";
+import type { SharedState } from "./state.ts";
+
+/** Field names are an interface: scripts read them. Only ever add. */
+export interface Status {
+  readonly mountpoint: string;
+  readonly version: string;
+  readonly holderPid: number;
+  readonly serverPid: number;
+  readonly workers: number;
+  /** FUSE protocol agreed on with the kernel, as `7.40`. */
+  readonly protocol: string;
+  /** When the mount was made, ISO 8601. */
+  readonly startTime: string;
+  readonly hostView: boolean;
+  readonly restarts: number;
+  readonly resends: number;
+  readonly replays: number;
+  readonly upgrades: number;
+  readonly failedUpgrades: number;
+  readonly upgradeError: string;
+  readonly deadlineMisses: number;
+  readonly workerDeaths: number;
+  readonly requests: Readonly<Record<string, FileCounts>>;
+  /** The server's descriptors, from which a new holder takes the connection. */
+  readonly fuseFd: number;
+  readonly stateFd: number;
+}
+
+export function statusOf(
+  config: DaemonConfig,
+  state: SharedState,
+  counters: Counters,
+  workers: number,
+): Status {
+  return {
+    mountpoint: config.mountpoint,
+    version: state.text("version"),
+    holderPid: state.get("holderPid"),
+    serverPid: state.get("serverPid"),
+    workers,
+    protocol: `${state.get("protocolMajor")}.${state.get("protocolMinor")}`,
+    startTime: new Date(state.get("startSeconds") * 1000).toISOString(),
+    hostView: state.get("hostView") !== 0,
+    restarts: state.get("restarts"),
+    resends: state.get("resends"),
+    replays: state.get("replays"),
+    upgrades: state.get("upgrades"),
+    failedUpgrades: state.get("failedUpgrades"),
+    upgradeError: state.text("upgradeError"),
+    deadlineMisses: state.get("deadlineMisses"),
+    workerDeaths: state.get("workerDeaths"),
+    requests: Object.fromEntries(counters.byFile()),
+    fuseFd: config.fuseFd,
+    stateFd: config.stateFd,
+  };
+}

@@ -1,0 +1,52 @@
+/**
+ * A serving thread: reads requests from the kernel, answers them, and does nothing else. Its loop is
+ * synchronous; it ends when its slot says so or when the filesystem is unmounted.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import type { DaemonConfig } from "./config.ts";
+import { Engine, type End } from "./engine.ts";
+import { Slot } from "./slots.ts";
+import { openState } from "./state.ts";
+
+/** What the main thread gives a worker. */
+export interface WorkerOrder {
+  readonly config: DaemonConfig;
+  readonly generation: number;
+  /** Slot taken for this worker. */
+  readonly slot: number;
+  /** Slots of dead threads whose requests it is to execute first. */
+  readonly inherited: readonly number[];
+}
+
+/** What a worker says. */
+export type WorkerMessage =
+  | { readonly kind: "ready"; readonly replayed: number }
+  | { readonly kind: "end"; readonly reason: End };
+
+/** A request that was inherited this often has ended its servers; it is answered with an error. */
+const MAX_ATTEMPTS = 3;
+
+function work(order: WorkerOrder): void {
+  const state = openState(order.config.stateFd);
+  const slot = new Slot(state, order.slot);
+  const engine = new Engine(order.config.fuseFd, slot, state);
+  let replayed = 0;
+  for (const index of order.inherited) {
+    const inherited = new Slot(state, index);
+    if (inherited.busy && inherited.adopt(order.generation) <= MAX_ATTEMPTS) {
+      new Engine(order.config.fuseFd, inherited, state).replay();
+      replayed++;
+    }
+    inherited.release();
+  }
+  post({ kind: "ready", replayed });
+  const reason = engine.serve();
+  slot.release();
+  post({ kind: "end", reason });
+}
+
+function post(message: WorkerMessage): void {
+  parentPort?.postMessage(message);
+}
+
+work(workerData as WorkerOrder);

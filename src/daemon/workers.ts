@@ -1,0 +1,177 @@
+/**
+ * The serving threads of one server, and the watchdog over them: a request that stays in flight past
+ * the deadline is answered in its thread's stead, and a fresh thread takes over. A thread that dies
+ * of an exception is replaced too, and its request executed again.
+ */
+import { writeSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { errno, errnoOf } from "../sys/errno.ts";
+import type { Logger } from "../sys/log.ts";
+import type { DaemonConfig } from "./config.ts";
+import { lateReply } from "./late_reply.ts";
+import { allSlots, type Slot, takeSlot } from "./slots.ts";
+import type { SharedState } from "./state.ts";
+import type { WorkerMessage, WorkerOrder } from "./worker.ts";
+
+/** Heap of one thread. A young generation of 1 MB costs throughput nothing here, and saves 10 MB. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64, stackSizeMb: 1 };
+
+/** Threads that may hang at one time before no more are started. */
+const MAX_STUCK = 12;
+
+/** Looks at the slots so many times within one deadline. */
+const LOOKS_PER_DEADLINE = 8;
+
+interface Thread {
+  readonly worker: Worker;
+  readonly slot: Slot;
+  /** The request seen in flight, and when it was first seen. */
+  unique: bigint;
+  sinceMs: number;
+  stuck: boolean;
+}
+
+/** What the pool reports to the server. */
+export interface PoolEvents {
+  /** A thread has entered its loop; `replayed` inherited requests were executed. */
+  ready(replayed: number): void;
+  /** The filesystem was unmounted: nobody will ask any more. */
+  unmounted(): void;
+}
+
+export class WorkerPool {
+  readonly #config: DaemonConfig;
+  readonly #state: SharedState;
+  readonly #generation: number;
+  readonly #log: Logger;
+  readonly #events: PoolEvents;
+  readonly #threads = new Set<Thread>();
+  #stopping = false;
+
+  constructor(
+    config: DaemonConfig,
+    state: SharedState,
+    generation: number,
+    log: Logger,
+    events: PoolEvents,
+  ) {
+    this.#config = config;
+    this.#state = state;
+    this.#generation = generation;
+    this.#log = log;
+    this.#events = events;
+  }
+
+  /** Starts `count` threads. The first executes the requests of `inherited` slots before its own. */
+  start(count: number, inherited: readonly Slot[]): void {
+    for (let i = 0; i < count; i++) this.#spawn(i === 0 ? inherited : []);
+    const periodMs = Math.max(20, this.#config.deadlineMs / LOOKS_PER_DEADLINE);
+    setInterval(() => this.#look(), periodMs);
+  }
+
+  /** Starts one more thread to execute what a predecessor left after it was relieved. */
+  recover(inherited: readonly Slot[]): void {
+    if (inherited.length > 0) this.#spawn(inherited);
+  }
+
+  /** Threads that serve, without those that hang. */
+  get size(): number {
+    return [...this.#threads].filter((thread) => !thread.stuck).length;
+  }
+
+  /** Requests that are being executed. */
+  get inFlight(): number {
+    return [...this.#threads].filter((thread) => thread.slot.busy).length;
+  }
+
+  /** Each thread ends after the request it is at; one that waits for a request stays where it is. */
+  stop(): void {
+    this.#stopping = true;
+    for (const { slot } of this.#threads) slot.stop();
+  }
+
+  #spawn(inherited: readonly Slot[]): void {
+    const slot = takeSlot(this.#state, this.#generation);
+    if (slot === undefined) {
+      this.#log.error("no slot is free for another serving thread");
+      return;
+    }
+    const order: WorkerOrder = {
+      config: this.#config,
+      generation: this.#generation,
+      slot: slot.index,
+      inherited: inherited.map(({ index }) => index),
+    };
+    const worker = new Worker(new URL("./worker.js", import.meta.url), {
+      workerData: order,
+      resourceLimits: RESOURCE_LIMITS,
+    });
+    const thread: Thread = { worker, slot, unique: 0n, sinceMs: 0, stuck: false };
+    this.#threads.add(thread);
+    let ended = false;
+    worker.on("message", (message: WorkerMessage) => {
+      if (message.kind === "ready") this.#events.ready(message.replayed);
+      else {
+        ended = true;
+        if (message.reason === "unmounted") this.#events.unmounted();
+      }
+    });
+    worker.on("error", (error) => {
+      this.#log.error("a serving thread died", { cause: error.stack ?? error.message });
+    });
+    worker.on("exit", () => {
+      this.#threads.delete(thread);
+      if (ended || this.#stopping) return;
+      this.#state.add("workerDeaths");
+      if (thread.stuck) slot.release();
+      else this.#spawn([slot]);
+    });
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    for (const thread of this.#threads) {
+      if (thread.stuck) continue;
+      if (!thread.slot.busy) {
+        thread.unique = 0n;
+      } else if (thread.slot.unique !== thread.unique) {
+        thread.unique = thread.slot.unique;
+        thread.sinceMs = nowMs;
+      } else if (nowMs - thread.sinceMs >= this.#config.deadlineMs) {
+        this.#relieve(thread);
+      }
+    }
+  }
+
+  /** Answers for a thread that does not, and starts another in its place. */
+  #relieve(thread: Thread): void {
+    const stuck = [...this.#threads].filter((other) => other.stuck).length;
+    if (stuck >= MAX_STUCK) {
+      this.#log.error("too many serving threads hang; no more are started", { stuck });
+      return;
+    }
+    thread.stuck = true;
+    thread.slot.stop();
+    const request = thread.slot.request();
+    this.#state.add("deadlineMisses");
+    this.#log.warn("a request is past its deadline", {
+      opcode: request.readUInt32LE(4),
+      node: Number(request.readBigUInt64LE(16)),
+      pid: request.readUInt32LE(32),
+      deadlineMs: this.#config.deadlineMs,
+    });
+    try {
+      writeSync(this.#config.fuseFd, lateReply(request));
+    } catch (error) {
+      // ENOENT: the thread has answered after all.
+      if (errnoOf(error) !== errno.ENOENT) this.#log.warn("a late answer was refused");
+    }
+    thread.slot.clear();
+    if (!this.#stopping) this.#spawn([]);
+  }
+}
+
+/** Slots of servers before `generation` that are still taken: what the dead left behind. */
+export function abandonedSlots(state: SharedState, generation: number): Slot[] {
+  return allSlots(state).filter((slot) => slot.owner !== 0 && slot.owner !== generation);
+}
