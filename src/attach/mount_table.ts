@@ -34,12 +34,22 @@ export function locate(mounts: readonly Mount[], path: string): Location | undef
   let best: Mount | undefined;
   for (const mount of mounts) {
     if (!isBelow(path, mount.mountPoint)) continue;
-    // Later lines of the same mount point lie on top of the earlier ones.
-    if (!best || mount.mountPoint.length >= best.mountPoint.length) best = mount;
+    if (!best || mount.mountPoint.length > best.mountPoint.length) best = mount;
   }
   if (!best) return undefined;
-  const rest = best.mountPoint === "/" ? path : path.slice(best.mountPoint.length);
-  return { device: deviceOf(best), root: joinPath(rootOf(best), rest) };
+  const mount = topmost(mounts, best.mountPoint) ?? best;
+  const rest = mount.mountPoint === "/" ? path : path.slice(mount.mountPoint.length);
+  return { device: deviceOf(mount), root: joinPath(rootOf(mount), rest) };
+}
+
+/**
+ * The mount on `point` that lies on top of all others there. Neither order nor id tells it: a mount
+ * that was slipped beneath another is the younger one. On top is what carries no other.
+ */
+export function topmost(mounts: readonly Mount[], point: string): Mount | undefined {
+  const here = mounts.filter((mount) => mount.mountPoint === point);
+  const carrying = new Set(here.map((mount) => mount.parentId));
+  return here.findLast((mount) => !carrying.has(mount.id)) ?? here.at(-1);
 }
 
 function isBelow(path: string, directory: string): boolean {

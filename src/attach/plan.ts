@@ -64,7 +64,7 @@ export class Plan {
  * @throws whatever opening a source says: then the job as a whole has failed
  */
 export function planJob(job: Job, target: Target, host: Host): Plan {
-  if (host.namespaces.has(target.namespace)) {
+  if (job.kind !== "probe" && host.namespaces.has(target.namespace)) {
     throw new RefusedError(
       `Process ${job.pid} is in the host's own mount namespace: mounting there would change the host`,
     );
@@ -81,65 +81,75 @@ export function planJob(job: Job, target: Target, host: Host): Plan {
 }
 
 function planStep(plan: Plan, places: Places, job: Job, host: Host, binding: Binding): PlannedStep {
-  const place = places.find(binding.target);
-  if (typeof place === "string") return nothing(binding.target, "skip", place);
-  const wanted = binding.source === "" ? undefined : locate(host.mounts, binding.source);
-  const layers = places.layersOf(binding.target, place.covering, wanted);
-  const step = { ...place, target: binding.target, why: undefined, treeFd: -1, layers };
+  const { target } = binding;
+  const place = places.find(target);
+  if (typeof place === "string") return nothing(target, "skip", place);
+  const step = { ...place, target, why: undefined, treeFd: -1, layers: 0 };
   if (job.kind === "probe") return { ...step, does: "already" };
+  const { covering } = place;
+  if (job.kind === "heal" && !(covering && job.deadDevices.includes(deviceOf(covering)))) {
+    return nothing(target, "already");
+  }
+  const source = existingSource(binding);
+  const wanted = source && locate(host.mounts, source.path);
   if (job.kind === "detach") {
-    return layers > 0 ? { ...step, does: "detach" } : nothing(binding.target, "already");
+    const layers = places.layersOf(target, covering, wanted);
+    return layers > 0 ? { ...step, does: "detach", layers } : nothing(target, "already");
   }
-  const covering = place.covering;
   if (job.kind === "heal") {
-    if (!covering || !job.deadDevices.includes(deviceOf(covering))) {
-      return nothing(binding.target, "already");
-    }
-    const treeFd = cloneSource(plan, binding.source, true);
-    const why = treeFd < 0 ? "dead, and no longer served" : "dead";
-    return { ...step, does: treeFd < 0 ? "detach" : "replace", why, treeFd, layers: 1 };
+    const why = source ? "dead" : "dead, and no longer served";
+    if (!source) return { ...step, does: "detach", why, layers: 1 };
+    return { ...step, does: "replace", why, treeFd: cloneSource(plan, source) };
   }
-  if (covering) {
-    if (deviceOf(covering) === wanted?.device && rootOf(covering) === wanted.root) {
-      return nothing(binding.target, "already");
-    }
-    if (layers === 0) {
-      return nothing(binding.target, "skip", `covered by a ${covering.type} mount`);
-    }
-  } else {
+  if (!source) return nothing(target, "skip", "not served");
+  if (!covering) {
     const isDirectory = fstatSync(place.targetFd).isDirectory();
-    if (isDirectory !== statSync(binding.source).isDirectory()) {
-      return nothing(binding.target, "skip", isDirectory ? "is a directory" : "is no directory");
+    if (isDirectory !== source.isDirectory) {
+      return nothing(target, "skip", isDirectory ? "is a directory" : "is no directory");
     }
+    return { ...step, does: "attach", treeFd: cloneSource(plan, source) };
   }
-  const treeFd = cloneSource(plan, binding.source, false);
-  const why = covering && `was ${rootOf(covering)} of ${deviceOf(covering)}`;
-  return { ...step, does: covering ? "replace" : "attach", why, treeFd };
+  if (deviceOf(covering) === wanted?.device && rootOf(covering) === wanted.root) {
+    return nothing(target, "already");
+  }
+  if (places.layersOf(target, covering, wanted) === 0) {
+    return nothing(target, "skip", `covered by a ${covering.type} mount`);
+  }
+  const why = `was ${rootOf(covering)} of ${deviceOf(covering)}`;
+  return { ...step, does: "replace", why, treeFd: cloneSource(plan, source) };
 }
 
 function nothing(target: string, does: "already" | "skip", why?: string): PlannedStep {
   return { target, does, why, directoryFd: -1, name: "", targetFd: -1, treeFd: -1, layers: 0 };
 }
 
-/**
- * A detached copy of the mount at `source`, read-only unless the file is offered for writing
- * (pressure files take triggers by write).
- * @returns -1 if there is no such source and it `mayBeMissing`
- */
-function cloneSource(plan: Plan, source: string, mayBeMissing: boolean): number {
-  if (source === "" && mayBeMissing) return -1;
-  try {
-    const treeFd = plan.own(openTree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    const status = fstatSync(treeFd);
-    const writable = status.isFile() && (status.mode & 0o222) !== 0;
-    const { RDONLY, NOSUID, NODEV, NOEXEC } = MOUNT_ATTR;
-    const set = NOSUID | NODEV | NOEXEC | (writable ? 0 : RDONLY);
-    mountSetattr(treeFd, "", AT_EMPTY_PATH, set, 0);
-    return treeFd;
-  } catch (thrown) {
-    if (mayBeMissing && errnoOf(thrown) === errno.ENOENT) return -1;
-    throw thrown;
+interface Source {
+  readonly path: string;
+  readonly isDirectory: boolean;
+  /** Offered for writing: pressure files take triggers by write. */
+  readonly writable: boolean;
+}
+
+/** What of a binding's sources exists. @throws if the filesystem that serves it is dead */
+function existingSource(binding: Binding): Source | undefined {
+  for (const path of [binding.source, binding.otherwise]) {
+    const status = path ? statSync(path, { throwIfNoEntry: false }) : undefined;
+    if (!path || !status) continue;
+    const offered = status.isFile() && (status.mode & 0o222) !== 0;
+    const writable = offered || binding.writable === true;
+    return { path, isDirectory: status.isDirectory(), writable };
   }
+  return undefined;
+}
+
+/** A detached copy of the mount there, read-only unless the file is offered for writing. */
+function cloneSource(plan: Plan, source: Source): number {
+  const copy = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+  const treeFd = plan.own(openTree(AT_FDCWD, source.path, copy));
+  const { RDONLY, NOSUID, NODEV, NOEXEC } = MOUNT_ATTR;
+  const set = NOSUID | NODEV | NOEXEC | (source.writable ? 0 : RDONLY);
+  mountSetattr(treeFd, "", AT_EMPTY_PATH, set, 0);
+  return treeFd;
 }
 
 interface Place {
@@ -208,7 +218,8 @@ class Places {
     const mountId = mountIdOf(fd);
     const parent = this.#target.mounts.find((mount) => mount.id === mountId);
     const group = parent && peerGroupOf(parent);
-    if (group !== undefined && this.#hostGroups.has(group)) {
+    const changes = this.#job.kind !== "probe";
+    if (changes && group !== undefined && this.#hostGroups.has(group)) {
       throw new RefusedError(
         `Process ${this.#job.pid} shares ${path || "/"} with the host (peer group ${group}): ` +
           `mounting there would change the host`,

@@ -1,0 +1,142 @@
+/** Dead mounts, made by killing the original LXCFS, and their replacement by those of another. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { heal } from "../../src/attach/heal.ts";
+import { AttachPool } from "../../src/attach/pool.ts";
+import { mount } from "../../src/sys/native.ts";
+import { cannotRun, enterSandbox, Scratch, TestContainer, until } from "./sandbox.ts";
+
+const skip =
+  cannotRun ||
+  (spawnSync("lxcfs", ["--version"]).status === 0 ? false : "needs Debian's package lxcfs");
+
+/** Starts the original on a directory of its own. */
+async function startLxcfs(scratch: Scratch, name: string): Promise<LxcfsProcess> {
+  const mountPoint = scratch.path(name);
+  mkdirSync(mountPoint);
+  const child = spawn(
+    "setpriv",
+    ["--pdeathsig", "KILL", "lxcfs", "-f", "-p", scratch.path(`${name}.pid`), mountPoint],
+    { stdio: "ignore" },
+  );
+  scratch.alsoUnmount(mountPoint);
+  await until(() => readFileSync("/proc/self/mountinfo", "latin1").includes(`${mountPoint} `));
+  return { mountPoint, child };
+}
+
+interface LxcfsProcess {
+  readonly mountPoint: string;
+  readonly child: ChildProcess;
+}
+
+async function kill({ child }: LxcfsProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await gone;
+}
+
+const FILES = ["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime"];
+
+/** Shell lines that bind the files, as a hook would. */
+function bindAll(mountPoint: string): string {
+  const files = FILES.map((file) => `mount --bind ${mountPoint}/proc/${file} /proc/${file}`);
+  return [
+    ...files,
+    `mount --bind ${mountPoint}/sys/devices/system/cpu /sys/devices/system/cpu`,
+  ].join(" && ");
+}
+
+describe("healing", { skip }, () => {
+  let scratch: Scratch;
+  let pool: AttachPool;
+  let dying: LxcfsProcess;
+  let living: LxcfsProcess;
+  const containers: TestContainer[] = [];
+
+  before(async () => {
+    enterSandbox();
+    scratch = new Scratch();
+    mount("run", "/run", "tmpfs", 0, null);
+    pool = new AttachPool({ threads: 2 });
+    dying = await startLxcfs(scratch, "dying");
+    living = await startLxcfs(scratch, "living");
+  });
+
+  after(async () => {
+    for (const container of containers) await container.stop();
+    await pool.close();
+    await kill(living);
+    scratch.close();
+  });
+
+  it("replaces every dead mount in every container, and nothing else", async () => {
+    const script = bindAll(dying.mountPoint);
+    containers.push(await TestContainer.start([], script));
+    containers.push(await TestContainer.start([], script));
+    // A container of a less privileged user: what it inherits is locked, and can only be covered.
+    containers.push(
+      await TestContainer.start(
+        [],
+        `${script}; exec unshare -U --map-root-user -m sh -c 'echo ready; exec sleep 1000'`,
+      ),
+    );
+    const healthy = await TestContainer.start([], bindAll(living.mountPoint));
+    containers.push(healthy);
+    const before = healthy.mounts(/ \/(proc|sys)\S* .* fuse.lxcfs /);
+    for (const container of containers) assert.match(container.read("/proc/meminfo"), /MemTotal/);
+    await kill(dying);
+    assert.equal(containers[0]?.read("/proc/meminfo"), "ENOTCONN");
+
+    const report = await heal(pool, {
+      mountPoint: living.mountPoint,
+      dryRun: false,
+      procRoot: "/proc",
+    });
+
+    assert.equal(report.dead.length, 1);
+    assert.deepEqual(report.silent, []);
+    for (const outcome of report.outcomes) assert.equal(outcome.message, undefined);
+    for (const container of containers) {
+      for (const file of FILES) {
+        const text = container.read(`/proc/${file}`);
+        assert.match(text, /^.*\s/, `${file} of ${container.pid}`);
+      }
+      assert.match(container.read("/sys/devices/system/cpu/online"), /^\d/);
+    }
+    assert.deepEqual(healthy.mounts(/ \/(proc|sys)\S* .* fuse.lxcfs /), before);
+    const kinds = report.outcomes.map(({ steps }) => new Set(steps.map(({ did }) => did)));
+    assert.deepEqual(kinds[0], new Set(["replaced"]));
+    assert.ok(kinds.some((kind) => kind.has("covered") && kind.size === 1));
+  });
+
+  it("finds nothing the second time", async () => {
+    const options = { mountPoint: living.mountPoint, dryRun: false, procRoot: "/proc" };
+    const report = await heal(pool, options);
+    assert.deepEqual(report.outcomes, []);
+  });
+
+  it("heals a hundred containers in a second", async () => {
+    const many = await startLxcfs(scratch, "many");
+    const script = bindAll(many.mountPoint);
+    const hundred: TestContainer[] = [];
+    for (let i = 0; i < 100; i++) hundred.push(await TestContainer.start([], script));
+    try {
+      await kill(many);
+      const report = await heal(pool, {
+        mountPoint: living.mountPoint,
+        dryRun: false,
+        procRoot: "/proc",
+      });
+      for (const container of hundred) assert.match(container.read("/proc/stat"), /^cpu /);
+      const steps = report.outcomes.flatMap((outcome) => outcome.steps);
+      const replaced = steps.filter(({ did }) => did === "replaced");
+      console.log(`${replaced.length} mounts replaced in ${report.milliseconds.toFixed(0)} ms`);
+      assert.ok(replaced.length >= 800, `${replaced.length} replaced`);
+      assert.ok(report.milliseconds < 1000, `took ${report.milliseconds} ms`);
+    } finally {
+      for (const container of hundred) await container.stop();
+    }
+  });
+});
