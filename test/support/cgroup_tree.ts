@@ -187,10 +187,10 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
   left=
   for top in ${directories.join(" ")}; do
     [ -d "$top" ] || continue
-    for procs in $(find "$top" -name cgroup.procs); do
-      for pid in $(cat "$procs"); do [ "$pid" = 0 ] || kill -9 "$pid"; done
+    for pid in $(find "$top" -name cgroup.procs -exec cat {} +); do
+      [ "$pid" = 0 ] || kill -9 "$pid"
     done
-    find "$top" -depth -type d -exec rmdir {} \\;
+    find "$top" -depth -type d -exec rmdir {} +
     [ -d "$top" ] && left=1
   done
   [ -z "$left" ] && exit 0

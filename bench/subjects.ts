@@ -1,0 +1,129 @@
+/** What is compared: each subject is a way to read the same file from inside the same container. */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { Container } from "../test/support/container.ts";
+import type { Limits } from "../test/support/cgroup_tree.ts";
+import { guardWith } from "../test/support/guard.ts";
+import { Server } from "../test/support/server.ts";
+import type { Options } from "./options.ts";
+
+/**
+ * `ours`: by caller; `attached`: the container's own node on our mount, as attach and the hooks bind
+ * it; `null`: an empty file on our mount; `kernel`: the container's own procfs.
+ */
+export type SubjectName = "ours" | "peer" | "null" | "attached" | "kernel";
+
+/** Names for people. */
+export const SUBJECT_TITLES: Readonly<Record<SubjectName, string>> = {
+  ours: "lxcfs-ts",
+  peer: "lxcfs (C)",
+  null: "null file",
+  attached: "lxcfs-ts, attached",
+  kernel: "kernel",
+};
+
+/** Our null file: answered from the same loop, without any content. */
+export const NULL_FILE = ".null";
+
+/** The servers under comparison; either may be left out. */
+export class Servers {
+  readonly ours: Server | undefined;
+  readonly peer: Server | undefined;
+
+  private constructor(ours: Server | undefined, peer: Server | undefined) {
+    this.ours = ours;
+    this.peer = peer;
+  }
+
+  static async start(options: Options): Promise<Servers> {
+    const ours = options.noOurs ? undefined : await Server.start({ args: options.serverArgs });
+    const peer = options.noPeer ? undefined : await Server.start({ kind: "peer" });
+    return new Servers(ours, peer);
+  }
+
+  /** The server that answers for a subject; the kernel has none. */
+  of(subject: SubjectName): Server | undefined {
+    if (subject === "kernel") return undefined;
+    return subject === "peer" ? this.peer : this.ours;
+  }
+
+  async stop(): Promise<void> {
+    await this.ours?.stop();
+    await this.peer?.stop();
+  }
+}
+
+/** A container in which every subject's file has a path of its own. */
+export class Stage {
+  readonly container: Container;
+  readonly #directory: string;
+  readonly #paths: ReadonlyMap<string, string>;
+
+  private constructor(container: Container, directory: string, paths: ReadonlyMap<string, string>) {
+    this.container = container;
+    this.#directory = directory;
+    this.#paths = paths;
+  }
+
+  /** Each file is bound to a path of its own, as it would be over /proc: no lookups in a read. */
+  static async set(
+    servers: Servers,
+    files: readonly string[],
+    depth: number,
+    limits: Limits,
+  ): Promise<Stage> {
+    const directory = mkdtempSync(join(tmpdir(), "lxcfs-bench-"));
+    guardWith(`rm -rf --one-file-system '${directory}'`);
+    const paths = new Map<string, string>();
+    const binds = new Map<string, string>();
+    const offer = (subject: SubjectName, file: string, source: string): void => {
+      if (!existsSync(source)) return;
+      const path = join(directory, subject, file);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, "");
+      binds.set(path, source);
+      paths.set(`${subject} ${file}`, path);
+    };
+    for (const file of files) {
+      for (const subject of ["ours", "peer"] as const) {
+        const server = servers.of(subject);
+        if (server) offer(subject, file, join(server.mountpoint, file));
+      }
+      if (servers.ours) offer("null", file, join(servers.ours.mountpoint, NULL_FILE));
+      paths.set(`kernel ${file}`, `/${file}`);
+    }
+    const container = await Container.start({ depth, limits, limitLevel: 1, binds });
+    const stage = new Stage(container, directory, paths);
+    const own = servers.ours && containerDirectory(servers.ours, container);
+    for (const file of own === undefined ? [] : files) {
+      const source = join(own ?? "", file);
+      if (!existsSync(source)) continue;
+      const path = join(directory, "attached", file);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, "");
+      container.exec(["mount", "--bind", source, path]);
+      paths.set(`attached ${file}`, path);
+    }
+    return stage;
+  }
+
+  /** Where `subject`'s `file` is inside the container, if the subject has it. */
+  path(subject: SubjectName, file: string): string | undefined {
+    return this.#paths.get(`${subject} ${file}`);
+  }
+
+  stop(): void {
+    this.container.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** The directory of `container` below our mountpoint, where the server offers one. */
+export function containerDirectory(server: Server, container: Container): string | undefined {
+  for (const directory of container.cgroups.directories()) {
+    const path = join(server.mountpoint, "containers", String(statSync(directory).ino));
+    if (existsSync(path)) return path;
+  }
+  return undefined;
+}
