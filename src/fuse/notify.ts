@@ -22,7 +22,7 @@ export class Notifier {
    * @param offset of the first byte; negative: the attributes only
    * @param lengthBytes 0 or less: to the end
    */
-  invalInode(nodeId: number, offset = 0, lengthBytes = 0): number {
+  invalInode(nodeId: number | bigint, offset = 0, lengthBytes = 0): number {
     const message = begin(NotifyCode.INVAL_INODE, 24);
     message.writeBigUInt64LE(BigInt(nodeId), 16);
     message.writeBigInt64LE(BigInt(offset), 24);

@@ -15,7 +15,10 @@ import type { Reply } from "./wire/reply.ts";
 /** In every request. */
 export interface RequestHeader {
   readonly opcode: number;
+  /** Exact up to 2^53; filesystems whose ids go beyond that use the words. */
   readonly nodeId: number;
+  readonly nodeLow: number;
+  readonly nodeHigh: number;
   /** Filesystem ids of the caller in the mount's user namespace; 2^32 - 1 under ALLOW_IDMAP. */
   readonly uid: number;
   readonly gid: number;

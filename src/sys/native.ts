@@ -23,6 +23,9 @@ const fn = {
   prctl: libc.func("int prctl(int, ulong, ulong, ulong, ulong)"),
   poll: libc.func("int poll(void*, ulong, int)"),
   open_by_handle_at: libc.func("int open_by_handle_at(int, void*, int)"),
+  getxattr: libc.func("long getxattr(const char*, const char*, void*, size_t)"),
+  setxattr: libc.func("int setxattr(const char*, const char*, void*, size_t, int)"),
+  removexattr: libc.func("int removexattr(const char*, const char*)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
   fchdir: libc.func("int fchdir(int)"),
   chroot: libc.func("int chroot(const char*)"),
@@ -269,6 +272,23 @@ export function openByHandle(mountFd: number, id: number): number {
   handle.writeInt32LE(FILEID_KERNFS, 4);
   handle.writeBigUInt64LE(BigInt(id), 8);
   return check(fn.open_by_handle_at(mountFd, handle, O_RDONLY_CLOEXEC), `open inode ${id}`);
+}
+
+const xattrBuffer = Buffer.alloc(256);
+
+/** getxattr(2) of a short text; `undefined` if there is none, or it cannot be read. */
+export function getXattr(path: string, name: string): string | undefined {
+  const length = Number(fn.getxattr(path, name, xattrBuffer, xattrBuffer.length));
+  return length < 0 ? undefined : xattrBuffer.toString("utf8", 0, length);
+}
+
+/** setxattr(2); with an empty value the attribute is removed. */
+export function setXattr(path: string, name: string, value: string): void {
+  if (value === "") check(fn.removexattr(path, name), `remove ${name} of ${path}`);
+  else {
+    const bytes = Buffer.from(value);
+    check(fn.setxattr(path, name, bytes, bytes.length, 0), `set ${name} of ${path}`);
+  }
 }
 
 /** ioctl(2) whose argument is a number. @returns its result, or -1 where the kernel refuses it */

@@ -8,7 +8,7 @@ import { DT, Size } from "./abi.ts";
 /** What `stat` shows of a node. Absent fields are 0; `nlink` is 1 and `blksize` 4096. */
 export interface Attributes {
   /** The inode number programs see; usually the node id. */
-  ino: number;
+  ino: number | bigint;
   /** File type and permission bits, as in `stat` (`0o100444`, `0o40555`). */
   mode: number;
   size?: number;
@@ -84,7 +84,7 @@ export class Reply {
    * @param generation tells apart two uses of one node id
    */
   entry(
-    nodeId: number,
+    nodeId: number | bigint,
     attributes: Attributes,
     entrySeconds = 1,
     attrSeconds: number = entrySeconds,
@@ -180,7 +180,7 @@ export class Reply {
    * @param mode whose file type bits become the entry's type; 0 is "unknown"
    * @returns false if it does not fit: the rest is for the next READDIR
    */
-  dirent(ino: number, name: string, mode: number, nextOffset: number): boolean {
+  dirent(ino: number | bigint, name: string, mode: number, nextOffset: number): boolean {
     const nameBytes = Buffer.byteLength(name);
     const entryBytes = (Size.DIRENT + nameBytes + 7) & ~7;
     if (this.length + entryBytes > this.#limitBytes) return false;
@@ -191,7 +191,7 @@ export class Reply {
 
   /** As `dirent`, with the node itself (`struct fuse_direntplus`): counts as a LOOKUP of it. */
   direntPlus(
-    nodeId: number,
+    nodeId: number | bigint,
     name: string,
     attributes: Attributes,
     nextOffset: number,
@@ -219,7 +219,7 @@ export class Reply {
   #dirent(
     at: number,
     entryBytes: number,
-    ino: number,
+    ino: number | bigint,
     name: string,
     nameBytes: number,
     mode: number,
@@ -236,7 +236,7 @@ export class Reply {
 
   #entryAt(
     at: number,
-    nodeId: number,
+    nodeId: number | bigint,
     attributes: Attributes,
     entrySeconds: number,
     attrSeconds: number,
@@ -280,7 +280,11 @@ export class Reply {
     this.#view.setUint32(nanosecondsAt, Math.floor((seconds - whole) * 1e9), true);
   }
 
-  #u64(at: number, value: number): void {
+  #u64(at: number, value: number | bigint): void {
+    if (typeof value === "bigint") {
+      this.#view.setBigUint64(at, value, true);
+      return;
+    }
     this.#view.setUint32(at, value, true);
     this.#view.setUint32(at + 4, Math.floor(value / 0x100000000), true);
   }

@@ -9,7 +9,7 @@
 import { FUSE_GETATTR_FH, FUSE_UNIQUE_RESEND_HIGH, Opcode, Size } from "./abi.ts";
 import { Cursor } from "./cursor.ts";
 
-/** A node id that does not fit a plain number: none that this library ever gave out. */
+/** A file handle that does not fit a plain number: none that this library ever gave out. */
 export class ForeignId extends Error {
   constructor(what: string) {
     super(`Cannot decode message: ${what} above 2^53`);
@@ -28,7 +28,10 @@ export class Request {
   /** The request's id, low and high word: kept apart because bit 63 marks a request sent again. */
   uniqueLow = 0;
   uniqueHigh = 0;
+  /** The node id as a number, exact up to 2^53; both words are always exact. */
   nodeId = 0;
+  nodeLow = 0;
+  nodeHigh = 0;
   uid = 0;
   gid = 0;
   pid = 0;
@@ -119,7 +122,9 @@ export class Request {
     this.opcode = cursor.u32();
     this.uniqueLow = cursor.u32();
     this.uniqueHigh = cursor.u32();
-    this.nodeId = cursor.u64();
+    this.nodeLow = cursor.u32();
+    this.nodeHigh = cursor.u32();
+    this.nodeId = this.nodeHigh * 0x100000000 + this.nodeLow;
     this.uid = cursor.u32();
     this.gid = cursor.u32();
     this.pid = cursor.u32();
@@ -135,7 +140,6 @@ export class Request {
     cursor.reset(Size.IN_HEADER - 4, this.lengthBytes);
     const extensionBytes = cursor.u16() * 8;
     cursor.reset(Size.IN_HEADER, this.lengthBytes - extensionBytes);
-    if (this.nodeId > Number.MAX_SAFE_INTEGER) throw new ForeignId("node id");
     switch (this.opcode) {
       case Opcode.READ:
       case Opcode.READDIR:
