@@ -67,9 +67,12 @@ export class Request {
   #newNameBytes = 0;
   #dataStart = 0;
 
-  /** @param bufferBytes at least FUSE_MIN_READ_BUFFER, and max_write + 80 */
-  constructor(bufferBytes: number) {
-    this.buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  /**
+   * @param buffer where messages are read to, or how many bytes of memory to take for them: at
+   * least FUSE_MIN_READ_BUFFER, and max_write + 80
+   */
+  constructor(buffer: Buffer | number) {
+    this.buffer = typeof buffer === "number" ? Buffer.allocUnsafeSlow(buffer) : buffer;
     this.#cursor = new Cursor(this.buffer);
   }
 
