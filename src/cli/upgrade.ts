@@ -20,7 +20,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const untilMs = performance.now() + UPGRADE_MS;
   for (;;) {
     await sleep(LOOK_MS);
-    const now = await findStatus(before.mountpoint, runtimeDir);
+    // The relieved server may be the one that is asked, and end before it answers.
+    const now = await findStatus(before.mountpoint, runtimeDir).catch(() => before);
     if (now.upgrades > before.upgrades) {
       process.stdout.write(
         `upgraded ${now.mountpoint} from ${before.version} (process ${before.serverPid}) ` +

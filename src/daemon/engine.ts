@@ -1,113 +1,106 @@
-/** INTERIM engine. */
-import { readSync, writeSync } from "node:fs";
-import { errno, errnoOf } from "../sys/errno.ts";
+/**
+ * The serving loop of one thread: requests are read into the thread's slot, answered by the FUSE
+ * session, counted, and only then forgotten.
+ */
+import { readSync } from "node:fs";
+import { DeviceChannel } from "../fuse/channel.ts";
+import type { Operations } from "../fuse/operations.ts";
+import { Session } from "../fuse/session.ts";
 import { Opcode } from "../fuse/wire/abi.ts";
-import { Reply } from "../fuse/wire/reply.ts";
+import type { Negotiated } from "../fuse/wire/init.ts";
 import { Request } from "../fuse/wire/request.ts";
+import { errno, errnoOf } from "../sys/errno.ts";
+import type { Logger } from "../sys/log.ts";
+import type { CounterRow } from "./counters.ts";
+import { keepNegotiated, negotiatedOf } from "./negotiated.ts";
+import { type Slot, SLOT_BUFFER_BYTES } from "./slots.ts";
 import type { SharedState } from "./state.ts";
-import type { Slot } from "./slots.ts";
 
+/** Why a loop ended: its slot said so, or there is no filesystem any more. */
 export type End = "stopped" | "unmounted";
 
+/** Largest write: what a slot holds besides the headers. */
+const MAX_WRITE_BYTES = SLOT_BUFFER_BYTES - 4096;
+
+export interface EngineParts {
+  readonly fuseFd: number;
+  readonly state: SharedState;
+  readonly operations: Operations;
+  readonly log: Logger;
+  readonly row?: CounterRow;
+}
+
 export class Engine {
-  readonly #fd: number;
+  readonly #parts: EngineParts;
   readonly #slot: Slot;
-  readonly #state: SharedState;
-  readonly #request = new Request(1 << 17);
-  readonly #reply = new Reply(1 << 17);
+  readonly #session: Session;
+  readonly #request: Request;
 
-  constructor(fd: number, slot: Slot, state: SharedState) {
-    this.#fd = fd;
+  constructor(slot: Slot, parts: EngineParts) {
     this.#slot = slot;
-    this.#state = state;
+    this.#parts = parts;
+    this.#request = new Request(slot.buffer);
+    const negotiated = negotiatedOf(parts.state);
+    this.#session = new Session(new DeviceChannel(parts.fuseFd), parts.operations, {
+      ...(negotiated && { negotiated }),
+      maxWriteBytes: MAX_WRITE_BYTES,
+      onInit: (outcome: Negotiated) => keepNegotiated(parts.state, outcome),
+      onError: (error, opcode) => {
+        const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        parts.log.error("a request failed", { opcode, cause });
+      },
+    });
   }
 
-  handshake(): void {
-    this.#receive();
-    this.replay();
-  }
-
+  /** Serves until told to stop. Nothing in here waits but the read of the next request. */
   serve(): End {
-    for (;;) {
-      if (this.#slot.stopping) return "stopped";
-      if (!this.#receive()) return "unmounted";
-      this.replay();
+    const slot = this.#slot;
+    while (!slot.stopping) {
+      if (!this.receive()) return "unmounted";
+      this.execute();
     }
+    slot.clear();
+    return "stopped";
   }
 
-  #receive(): boolean {
+  /** Waits for a request and leaves it in the slot. @returns false once the filesystem is gone */
+  receive(): boolean {
+    const { buffer } = this.#slot;
     for (;;) {
       this.#slot.clear();
       try {
-        readSync(this.#fd, this.#slot.buffer);
+        readSync(this.#parts.fuseFd, buffer, 0, buffer.length, null);
         return true;
       } catch (error) {
-        const code = errnoOf(error);
-        if (code === errno.ENODEV) return false;
-        if (code !== errno.ENOENT && code !== errno.EINTR && code !== errno.EAGAIN) throw error;
+        switch (errnoOf(error)) {
+          // Interrupted, or the request was withdrawn while it was copied.
+          case errno.EINTR:
+          case errno.ENOENT:
+          case errno.EAGAIN:
+            continue;
+          case errno.ENODEV:
+          case errno.ECONNABORTED:
+            this.#slot.clear();
+            return false;
+          default:
+            throw error;
+        }
       }
     }
   }
 
-  replay(): void {
-    const raw = this.#slot.request();
-    raw.copy(this.#request.buffer);
-    const r = this.#request;
-    r.lengthBytes = raw.length;
-    r.decodeHeader();
-    let n = -errno.ENOSYS;
-    const p = this.#reply;
-    p.begin(65536);
-    const dir = { ino: 1, mode: 0o40555 };
-    const file = { ino: 3, mode: 0o100444 };
-    if (r.opcode === Opcode.FORGET || r.opcode === Opcode.BATCH_FORGET || r.opcode === Opcode.INTERRUPT) return;
-    if (r.opcode !== Opcode.INIT) r.decodeBody();
-    switch (r.opcode) {
-      case Opcode.INIT: {
-        p.data.fill(0, 0, 64);
-        p.data.writeUInt32LE(7, 0);
-        p.data.writeUInt32LE(40, 4);
-        p.data.writeUInt32LE(2 ** 30, 12);
-        p.data.writeUInt16LE(16, 16);
-        p.data.writeUInt16LE(8, 18);
-        p.data.writeUInt32LE(65536, 20);
-        p.data.writeUInt32LE(1, 24);
-        p.data.writeUInt32LE(1 << 7, 32);
-        this.#state.set("protocolMajor", 7);
-        this.#state.set("protocolMinor", 40);
-        n = 64;
-        break;
-      }
-      case Opcode.LOOKUP:
-        n = r.nodeId === 1 && r.name === "proc" ? p.entry(2, { ...dir, ino: 2 }) : r.nodeId === 2 && r.name === "meminfo" ? p.entry(3, file) : -errno.ENOENT;
-        break;
-      case Opcode.GETATTR:
-        n = p.attributes(r.nodeId === 3 ? file : dir);
-        break;
-      case Opcode.OPEN:
-      case Opcode.OPENDIR:
-        n = p.opened(0, 1);
-        break;
-      case Opcode.READ:
-        n = r.offset === 0 ? p.text("MemTotal:       262144 kB\n") : 0;
-        break;
-      case Opcode.READDIR:
-        if (r.offset === 0) p.dirent(3, r.nodeId === 1 ? "proc" : "meminfo", r.nodeId === 1 ? 0o40555 : 0o100444, 1);
-        n = p.length;
-        break;
-      case Opcode.STATFS:
-        n = p.statfs({ blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0, bsize: 512, namelen: 255, frsize: 512 });
-        break;
-      case Opcode.RELEASE:
-      case Opcode.RELEASEDIR:
-      case Opcode.FLUSH:
-        n = 0;
-    }
-    const length = p.header(r.uniqueLow, r.uniqueHigh, Math.min(n, 0), Math.max(n, 0));
-    try {
-      writeSync(this.#fd, p.buffer, 0, length);
-    } catch (error) {
-      if (errnoOf(error) !== errno.ENOENT) throw error;
-    }
+  /** Carries out and answers the request that lies in the slot. */
+  execute(): void {
+    const request = this.#request;
+    request.lengthBytes = this.#slot.request().length;
+    if (!request.decodeHeader()) return;
+    const startMs = performance.now();
+    this.#session.dispatch(request);
+    this.#parts.row?.took((performance.now() - startMs) * 1000);
+  }
+
+  /** Whether the request in the slot is the first one of a connection. */
+  get holdsInit(): boolean {
+    return this.#slot.busy && this.#slot.buffer.readUInt32LE(4) === Opcode.INIT;
   }
 }

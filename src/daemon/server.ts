@@ -5,14 +5,19 @@
  */
 import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { DeviceChannel } from "../fuse/channel.ts";
+import { Notifier } from "../fuse/notify.ts";
+import { hasFlag, InitFlag } from "../fuse/wire/abi.ts";
 import { exitNow, MNT, setInherit, umount } from "../sys/native.ts";
 import { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
 import { ControlServer } from "./control.ts";
 import { Counters, ensureCounters } from "./counters.ts";
 import { Engine } from "./engine.ts";
+import { ensureFilesystem } from "./filesystem.ts";
 import { watchHolder } from "./holder_watch.ts";
 import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
+import { ensureNegotiated, negotiatedOf } from "./negotiated.ts";
 import { ensureSlots, takeSlot } from "./slots.ts";
 import { openState, type SharedState } from "./state.ts";
 import { statusOf } from "./status.ts";
@@ -27,7 +32,9 @@ export type Role = (typeof ROLES)[number];
 
 /** How long requests in flight may hold up an orderly end, and how often they are looked for. */
 const DRAIN_MS = 2000;
-const DRAIN_LOOK_MS = 2;
+const DRAIN_LOOK_MS = 5;
+/** After so long without a request the threads that are left wait for one. */
+const QUIET_MS = 50;
 /** How often a relieved predecessor is looked for, and for how long. */
 const PREDECESSOR_LOOK_MS = 10;
 const PREDECESSOR_MS = 10_000;
@@ -59,6 +66,9 @@ export class Server {
     this.#generation = this.#state.add("generation");
     ensureSlots(this.#state);
     ensureCounters(this.#state);
+    ensureNegotiated(this.#state);
+    const counters = new Counters(this.#state);
+    ensureFilesystem(this.#state, (file) => counters.place(file));
     this.#pool = new WorkerPool(config, this.#state, this.#generation, this.#log, {
       ready: (replayed) => this.#onReady(replayed),
       unmounted: () => this.#onUnmounted(),
@@ -84,16 +94,38 @@ export class Server {
     const [left] = abandonedSlots(this.#state, this.#generation).filter((slot) => slot.busy);
     const slot = left ?? takeSlot(this.#state, this.#generation);
     if (slot === undefined) throw new Error("Cannot answer INIT: no slot is free");
-    const engine = new Engine(this.#config.fuseFd, slot, this.#state);
-    if (left) engine.replay();
-    else engine.handshake();
+    const engine = new Engine(slot, {
+      fuseFd: this.#config.fuseFd,
+      state: this.#state,
+      operations: {},
+      log: this.#log,
+    });
+    if (left === undefined && !engine.receive()) throw new Error("Cannot serve: not mounted");
+    if (!engine.holdsInit) throw new Error("Cannot serve: the first request is not INIT");
+    engine.execute();
     slot.release();
+    if (negotiatedOf(this.#state) === undefined) {
+      throw new Error("Cannot serve: the kernel speaks no FUSE protocol that is known here");
+    }
+  }
+
+  /**
+   * Has the kernel send again what a dead server had taken. The slots hold all of that already; this
+   * is the second net, where the kernel has it (6.9): it costs one write.
+   */
+  #resend(): void {
+    const agreed = negotiatedOf(this.#state);
+    if (this.#role !== "restart" || !agreed || !hasFlag(agreed.flags, InitFlag.HAS_RESEND)) return;
+    const refused = new Notifier(new DeviceChannel(this.#config.fuseFd)).resend();
+    if (refused === 0) this.#state.add("resends");
+    else this.#log.warn("the kernel refused to resend", { errno: -refused });
   }
 
   #onReady(replayed: number): void {
     if (replayed > 0) this.#state.add("replays", replayed);
     if (this.#ready) return;
     this.#ready = true;
+    this.#resend();
     this.#state.set("serverPid", process.pid);
     this.#state.set("holderPid", process.ppid);
     this.#state.setText("version", this.#version);
@@ -178,16 +210,22 @@ export class Server {
   }
 
   /**
-   * Ends once what was read is answered. Threads that wait for a request are left in the kernel: what
-   * one of them may yet take is in its slot, and the successor executes it.
+   * Ends once what was read is answered: a thread ends after the request it is at, but one that waits
+   * for a request stays in the kernel, so a short quiet counts as the end too. What one of them may
+   * take in the very last moment is in its slot, and the successor executes it.
    */
   #drain(): void {
     if (this.#ending) return;
     this.#ending = true;
     this.#pool.stop();
-    const untilMs = performance.now() + DRAIN_MS;
+    const startMs = performance.now();
+    let busyMs = startMs;
     const look = (): void => {
-      if (this.#pool.inFlight === 0 || performance.now() > untilMs) exitNow(0);
+      const nowMs = performance.now();
+      if (this.#pool.inFlight > 0) busyMs = nowMs;
+      if (this.#pool.size === 0 || nowMs - busyMs > QUIET_MS || nowMs - startMs > DRAIN_MS) {
+        exitNow(0);
+      }
       setTimeout(look, DRAIN_LOOK_MS);
     };
     look();

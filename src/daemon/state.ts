@@ -14,7 +14,7 @@ import { mapShared, memfdCreate } from "../sys/native.ts";
 
 const MAGIC = "LXCFSTS1";
 /** Address space set aside; only what is written is memory. Mapped whole, so that it never moves. */
-const TOTAL_BYTES = 64 << 20;
+const TOTAL_BYTES = 128 << 20;
 const PAGE_BYTES = 4096;
 
 const WORDS_AT = 64;

@@ -3,8 +3,11 @@
  * synchronous; it ends when its slot says so or when the filesystem is unmounted.
  */
 import { parentPort, workerData } from "node:worker_threads";
+import { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
-import { Engine, type End } from "./engine.ts";
+import { Counters } from "./counters.ts";
+import { type End, Engine } from "./engine.ts";
+import { createFilesystem } from "./filesystem.ts";
 import { Slot } from "./slots.ts";
 import { openState } from "./state.ts";
 
@@ -27,14 +30,26 @@ export type WorkerMessage =
 const MAX_ATTEMPTS = 3;
 
 function work(order: WorkerOrder): void {
-  const state = openState(order.config.stateFd);
+  const { config } = order;
+  const state = openState(config.stateFd);
+  const log = new Logger(config.logLevel);
+  const counters = new Counters(state);
+  const row = counters.row(order.slot);
+  const operations = createFilesystem({
+    view: config.view,
+    state,
+    log,
+    place: (file) => counters.place(file),
+    row,
+  });
+  const parts = { fuseFd: config.fuseFd, state, operations, log, row };
   const slot = new Slot(state, order.slot);
-  const engine = new Engine(order.config.fuseFd, slot, state);
+  const engine = new Engine(slot, parts);
   let replayed = 0;
   for (const index of order.inherited) {
     const inherited = new Slot(state, index);
     if (inherited.busy && inherited.adopt(order.generation) <= MAX_ATTEMPTS) {
-      new Engine(order.config.fuseFd, inherited, state).replay();
+      new Engine(inherited, parts).execute();
       replayed++;
     }
     inherited.release();
