@@ -67,7 +67,7 @@ export class SelfSignedKeeper implements CertificateKeeper {
       return true;
     }
     this.#show(stored.state.serving);
-    await this.#publish(publisher, bundleOf(stored.state), nowMs);
+    if (!(await this.#publish(publisher, bundleOf(stored.state), nowMs))) return true;
     const next = nextState(stored.state, dnsNames, nowMs, this.#publishedSinceMs, times);
     if (!next) return false;
     const won = await store.write(stored, next);
@@ -82,15 +82,18 @@ export class SelfSignedKeeper implements CertificateKeeper {
     return true;
   }
 
-  async #publish(publisher: BundlePublisher, bundle: string, nowMs: number): Promise<void> {
+  /** @returns false if someone else was quicker, and it is to be looked at again */
+  async #publish(publisher: BundlePublisher, bundle: string, nowMs: number): Promise<boolean> {
     if (bundle !== this.#bundle) this.#publishedSinceMs = undefined;
     this.#bundle = bundle;
-    const wasThere = await publisher.publish(bundle);
-    if (!wasThere) {
+    const outcome = await publisher.publish(bundle);
+    if (outcome === "lost") return false;
+    if (outcome === "put") {
       this.#options.log.info("CA bundle put into the webhook's configuration");
       this.#publishedSinceMs = nowMs;
     }
     this.#publishedSinceMs ??= nowMs;
+    return true;
   }
 
   #show(serving: KeyedCertificate): void {

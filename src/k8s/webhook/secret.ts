@@ -106,8 +106,11 @@ export class BundlePublisher {
     this.#path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/${name}`;
   }
 
-  /** Puts `bundle` where it is missing. @returns whether it was in place everywhere before */
-  async publish(bundle: string): Promise<boolean> {
+  /**
+   * Puts `bundle` where it is missing.
+   * @returns "kept" if it was in place everywhere, "lost" if someone else wrote in the same moment
+   */
+  async publish(bundle: string): Promise<"kept" | "put" | "lost"> {
     const configuration = (await this.#client.get(this.#path)) as WebhookConfiguration;
     const value = Buffer.from(bundle).toString("base64");
     const additions = [];
@@ -115,11 +118,18 @@ export class BundlePublisher {
       if (webhook.clientConfig.caBundle === value) continue;
       additions.push({ op: "add", path: `/webhooks/${index}/clientConfig/caBundle`, value });
     }
-    if (additions.length === 0) return true;
+    if (additions.length === 0) return "kept";
     // Entries are named by index: the test refuses the patch if the list has changed since.
     const version = configuration.metadata.resourceVersion;
     const test = { op: "test", path: "/metadata/resourceVersion", value: version };
-    await this.#client.jsonPatch(this.#path, [test, ...additions]);
-    return false;
+    try {
+      await this.#client.jsonPatch(this.#path, [test, ...additions]);
+      return "put";
+    } catch (error) {
+      // 422: the test failed; 409: it held, and no longer when the result was to be stored.
+      if (error instanceof ApiError && (error.status === 422 || error.status === 409))
+        return "lost";
+      throw error;
+    }
   }
 }
