@@ -1,0 +1,58 @@
+#!/bin/sh
+# Installs what the tests and the benchmark use and this Debian machine lacks, and nothing else:
+# Debian's lxcfs to compare with, container runtimes, and the tools people run in containers.
+# Does nothing, at once, where all is there. Services of what it installs are not started.
+set -eu
+
+missing=
+need() { # PROGRAM PACKAGE...
+  program=$1
+  shift
+  command -v "$program" >/dev/null 2>&1 || missing="$missing $*"
+}
+
+need lxcfs lxcfs
+need runc runc
+need crun crun
+need lxc-start lxc
+need busybox busybox-static
+need free procps
+need mpstat sysstat
+need htop htop
+need tmux tmux
+need java default-jdk-headless
+need javac default-jdk-headless
+need strace strace
+need cc gcc libc6-dev
+need unshare util-linux
+need mount mount
+need nsenter util-linux
+need getconf libc-bin
+
+[ -n "$missing" ] || exit 0
+
+say() { echo "setup-debian: $*" >&2; }
+
+if ! command -v apt-get >/dev/null 2>&1; then
+  say "missing:$missing; this machine has no apt-get, so the tests that need them will be skipped"
+  exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+  say "missing:$missing; not root, so the tests that need them will be skipped"
+  exit 0
+fi
+
+# invoke-rc.d and deb-systemd-invoke ask this program before they start a service.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  trap 'rm -f "$policy"' EXIT
+  trap 'exit 130' INT TERM HUP
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+say "installing$missing"
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
