@@ -31,7 +31,7 @@ export class Notifier {
   }
 
   /** Drops a name from the dentry cache; `expireOnly` (7.38) has it looked up anew instead. */
-  invalEntry(parent: number, name: string, expireOnly = false): number {
+  invalEntry(parent: number | bigint, name: string, expireOnly = false): number {
     const nameBytes = Buffer.byteLength(name);
     const message = begin(NotifyCode.INVAL_ENTRY, 16 + nameBytes + 1);
     message.writeBigUInt64LE(BigInt(parent), 16);
@@ -42,7 +42,7 @@ export class Notifier {
   }
 
   /** As `invalEntry`, and tells inotify watchers that `child` has been deleted. */
-  delete(parent: number, child: number, name: string): number {
+  delete(parent: number | bigint, child: number | bigint, name: string): number {
     const nameBytes = Buffer.byteLength(name);
     const message = begin(NotifyCode.DELETE, 24 + nameBytes + 1);
     message.writeBigUInt64LE(BigInt(parent), 16);
@@ -53,7 +53,7 @@ export class Notifier {
   }
 
   /** Puts `data` into the page cache of a node. */
-  store(nodeId: number, offset: number, data: Uint8Array): number {
+  store(nodeId: number | bigint, offset: number, data: Uint8Array): number {
     const message = begin(NotifyCode.STORE, 24 + data.length);
     message.writeBigUInt64LE(BigInt(nodeId), 16);
     message.writeBigUInt64LE(BigInt(offset), 24);

@@ -37,6 +37,11 @@ export interface NameRequest extends RequestHeader {
   nameBytes(): Buffer;
 }
 
+/** The same object for each pair of a BATCH_FORGET. */
+export interface ForgetRequest extends RequestHeader {
+  readonly nlookup: number;
+}
+
 export interface HandleRequest extends RequestHeader {
   readonly fh: number;
 }
@@ -129,8 +134,8 @@ export interface XattrRequest extends NameRequest {
 export interface Operations {
   /** Finds a name: `reply.entry`, `reply.noEntry` or -ENOENT. Counts as a reference until `forget`. */
   lookup?(request: NameRequest, reply: Reply): number;
-  /** The kernel has dropped `nlookup` references to a node. Not answered. */
-  forget?(nodeId: number, nlookup: number): void;
+  /** The kernel has dropped `request.nlookup` references to a node. Not answered. */
+  forget?(request: ForgetRequest): void;
   /** `reply.attributes`. Without it every stat fails: the one operation nothing works without. */
   getattr?(request: GetattrRequest, reply: Reply): number;
   /** chmod, chown, truncate, utimes: `reply.attributes` as they are afterwards. */

@@ -161,12 +161,12 @@ export class Session {
   #special(request: Request): number {
     switch (request.opcode) {
       case Opcode.FORGET:
-        this.#operations.forget?.(request.nodeId, request.nlookup);
+        this.#operations.forget?.(request);
         return NO_ANSWER;
       case Opcode.BATCH_FORGET:
         for (let left = request.size; left > 0; left--) {
           request.decodeForgetOne();
-          this.#operations.forget?.(request.nodeId, request.nlookup);
+          this.#operations.forget?.(request);
         }
         return NO_ANSWER;
       case Opcode.INIT:

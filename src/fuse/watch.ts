@@ -34,6 +34,8 @@ export interface WatchedOperation {
   uniqueHigh: number;
   opcode: number;
   nodeId: number;
+  nodeLow: number;
+  nodeHigh: number;
   ageMs: number;
   pid: number;
   /** These three belong to operations that carry them (READ); otherwise they are left over. */
@@ -47,7 +49,8 @@ export interface WatchedRequest {
   readonly uniqueLow: number;
   readonly uniqueHigh: number;
   readonly opcode: number;
-  readonly nodeId: number;
+  readonly nodeLow: number;
+  readonly nodeHigh: number;
   readonly pid: number;
   readonly fh: number;
   readonly offset: number;
@@ -67,8 +70,8 @@ export function watchBegin(slot: Int32Array, request: WatchedRequest, nowMs: num
   slot[Watch.UNIQUE_LOW] = request.uniqueLow;
   slot[Watch.UNIQUE_HIGH] = request.uniqueHigh;
   slot[Watch.OPCODE] = request.opcode;
-  slot[Watch.NODEID_LOW] = request.nodeId;
-  slot[Watch.NODEID_HIGH] = request.nodeId / 0x100000000;
+  slot[Watch.NODEID_LOW] = request.nodeLow;
+  slot[Watch.NODEID_HIGH] = request.nodeHigh;
   slot[Watch.STARTED_MS] = nowMs;
   slot[Watch.PID] = request.pid;
   slot[Watch.FH_LOW] = request.fh;
@@ -95,6 +98,8 @@ export function watchRead(slot: Int32Array, nowMs: number): WatchedOperation | u
     uniqueHigh: word(Watch.UNIQUE_HIGH),
     opcode: word(Watch.OPCODE),
     nodeId: word(Watch.NODEID_LOW) + word(Watch.NODEID_HIGH) * 0x100000000,
+    nodeLow: word(Watch.NODEID_LOW),
+    nodeHigh: word(Watch.NODEID_HIGH),
     ageMs: ((nowMs | 0) - Atomics.load(slot, Watch.STARTED_MS)) | 0,
     pid: word(Watch.PID),
     fh: word(Watch.FH_LOW) + word(Watch.FH_HIGH) * 0x100000000,

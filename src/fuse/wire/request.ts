@@ -125,9 +125,7 @@ export class Request {
     this.opcode = cursor.u32();
     this.uniqueLow = cursor.u32();
     this.uniqueHigh = cursor.u32();
-    this.nodeLow = cursor.u32();
-    this.nodeHigh = cursor.u32();
-    this.nodeId = this.nodeHigh * 0x100000000 + this.nodeLow;
+    this.#node(cursor);
     this.uid = cursor.u32();
     this.gid = cursor.u32();
     this.pid = cursor.u32();
@@ -205,7 +203,7 @@ export class Request {
 
   /** The next pair of a BATCH_FORGET: sets `nodeId` and `nlookup`. */
   decodeForgetOne(): void {
-    this.nodeId = this.#cursor.u64();
+    this.#node(this.#cursor);
     this.nlookup = this.#cursor.u64();
   }
 
@@ -317,6 +315,12 @@ export class Request {
     this.ownerUid = cursor.u32();
     this.ownerGid = cursor.u32();
     cursor.skip(4);
+  }
+
+  #node(cursor: Cursor): void {
+    this.nodeLow = cursor.u32();
+    this.nodeHigh = cursor.u32();
+    this.nodeId = this.nodeHigh * 0x100000000 + this.nodeLow;
   }
 
   #fh(): void {
