@@ -1,0 +1,68 @@
+/** Captured trees for tests: unpacked into a temporary directory, which goes with the process. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
+import { type CgroupLayout, detectLayout } from "../src/cgroup/layout.ts";
+import { cgroupPaths } from "../src/cgroup/paths.ts";
+import type { CgroupMode, CgroupPaths } from "../src/cgroup/types.ts";
+import { LOAD_COMM } from "./capture/plan.ts";
+import { parseTree, writeTree } from "./tree_archive.ts";
+
+/** Sources lie two levels up from `dist/tools`. */
+const FIXTURES = fileURLToPath(new URL("../../fixtures", import.meta.url));
+
+/** An unpacked tree. */
+export interface Fixture {
+  readonly name: string;
+  readonly mode: CgroupMode;
+  /** The tree's top: a prefix for every path of a running machine. */
+  readonly root: string;
+  readonly proc: string;
+  readonly sys: string;
+  readonly layout: CgroupLayout;
+  /** The captured container: its pid 1, as the host numbers it, and its cgroups. */
+  readonly init: number;
+  readonly paths: CgroupPaths;
+}
+
+/** Names of all captured trees. */
+export function fixtureNames(): string[] {
+  return readdirSync(FIXTURES, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && archiveOf(entry.name) !== undefined)
+    .map((entry) => entry.name)
+    .sort();
+}
+
+/** Text of a tree's archive; `undefined` for a directory that has none. */
+export function archiveOf(name: string): string | undefined {
+  try {
+    return readFileSync(`${FIXTURES}/${name}/tree.txt`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Unpacks a tree; it may be changed. @throws Error if there is none of this name */
+export function unpackFixture(name: string): Fixture {
+  const archive = archiveOf(name);
+  if (archive === undefined) throw new Error(`Cannot unpack fixture ${name}: it has no tree.txt`);
+  const tree = parseTree(archive);
+  const root = mkdtempSync(`${tmpdir()}/lxcfs-fixture-`);
+  process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+  writeTree(tree, root);
+  const text = (path: string): string => readFileSync(root + path, "latin1");
+  const layout = detectLayout(text("/proc/self/mountinfo"));
+  const init = readdirSync(`${root}/proc`)
+    .filter((entry) => /^\d+$/.test(entry) && entry !== "1")
+    .find((pid) => text(`/proc/${pid}/comm`).trim() === LOAD_COMM);
+  return {
+    name,
+    mode: layout.mode,
+    root,
+    proc: `${root}/proc`,
+    sys: `${root}/sys`,
+    layout,
+    init: Number(init),
+    paths: cgroupPaths(layout, text(`/proc/${init}/cgroup`)),
+  };
+}
