@@ -65,3 +65,11 @@ export function lxcfsMounts(mountinfo: string): Mount[] {
     (mount) => mount.type === LXCFS_TYPE && topmost(all, mount.mountPoint) === mount,
   );
 }
+
+/** Where process `pid` has lxcfs mounts in place of kernel files; none if it is gone. */
+export function lxcfsTargets(procRoot: string, pid: number): string[] {
+  const text = tryReadFile(`${procRoot}/${pid}/mountinfo`);
+  const targets = lxcfsMounts(text ?? "").map(({ mountPoint }) => mountPoint);
+  // The whole filesystem, shown to a container that runs containers of its own, stays.
+  return targets.filter((target) => /^\/(?:proc|sys)\//.test(target));
+}

@@ -32,6 +32,30 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: () => import("./upgrade.ts"),
   },
   {
+    name: "attach",
+    usage: "PID|CONTAINER...|--all [--dry-run]",
+    help: "show running containers their own files, without their help",
+    load: () => import("./attach.ts"),
+  },
+  {
+    name: "detach",
+    usage: "PID|CONTAINER...|--all [--dry-run]",
+    help: "give them the kernel's own files back",
+    load: () => import("./detach.ts"),
+  },
+  {
+    name: "heal",
+    usage: "[--watch] [--remove] [--dry-run]",
+    help: "replace dead lxcfs mounts in all containers",
+    load: () => import("./heal.ts"),
+  },
+  {
+    name: "oci-hook",
+    usage: "[--mountpoint DIR]",
+    help: "attach to the container whose OCI state is on stdin",
+    load: () => import("./oci_hook.ts"),
+  },
+  {
     name: "serve",
     usage: "ROLE",
     help: "the server process, started by the holder",

@@ -1,0 +1,38 @@
+/** Which directory below `containers/` is a process's own. */
+import { CallerResolver } from "../caller/resolver.ts";
+import { ContainerRegistry } from "../caller/registry.ts";
+import { detectLayout } from "../cgroup/layout.ts";
+import { SystemClock } from "../sys/clock.ts";
+import { readFile } from "../sys/read.ts";
+
+/** @returns `undefined` for a process that is in no container, or gone */
+export type ContainerNameOf = (pid: number) => string | undefined;
+
+const MAX_CONTAINERS = 64;
+/** Not used for what is asked here: no figure is read. */
+const PAGE_BYTES = 4096;
+
+/**
+ * Asks as the server does when that process reads, so that both come to the same container.
+ * Holds descriptors: close it.
+ */
+export function containerNames(procRoot: string): { nameOf: ContainerNameOf; close: () => void } {
+  const layout = detectLayout(readFile(`${procRoot}/self/mountinfo`));
+  const registry = new ContainerRegistry({
+    ...{ procRoot, layout, root: "" },
+    maxContainers: MAX_CONTAINERS,
+    pageBytes: PAGE_BYTES,
+  });
+  const resolver = new CallerResolver({
+    ...{ procRoot, layout, registry, clock: new SystemClock() },
+    freshnessMs: 0,
+    maxNamespaces: MAX_CONTAINERS,
+  });
+  return {
+    nameOf: (pid) => resolver.resolve(pid)?.name,
+    close: () => {
+      resolver.close();
+      for (const container of registry.known()) container.close();
+    },
+  };
+}
