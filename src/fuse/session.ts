@@ -113,10 +113,7 @@ export class Session {
   receive(request: Request): boolean {
     for (;;) {
       request.lengthBytes = this.#channel.read(request.buffer);
-      if (request.lengthBytes === 0) {
-        this.#unmounted = true;
-        return false;
-      }
+      if (request.lengthBytes === 0) return false;
       if (request.decodeHeader()) return true;
       this.counts.ignored++;
     }
@@ -126,35 +123,39 @@ export class Session {
   dispatch(request: Request): void {
     this.counts.requests++;
     if (request.resent) this.counts.resent++;
-    const watch = this.#watch;
-    if (watch === undefined) {
-      this.#answer(request);
-      return;
-    }
-    watchBegin(watch, request, this.#nowMs());
-    this.#answer(request);
-    watchEnd(watch);
-  }
-
-  #answer(request: Request): void {
     const opcode = request.opcode;
-    let result: number;
     try {
       request.decodeBody();
-      const handler = this.#handlers[opcode];
+    } catch (malformed) {
+      this.#failed(malformed, opcode);
+      if (hasAnswer(opcode)) this.#send(request, -errno.EIO);
+      return;
+    }
+    const watch = this.#watch;
+    if (watch === undefined) {
+      this.#carryOut(request);
+    } else {
+      watchBegin(watch, request, this.#nowMs());
+      this.#carryOut(request);
+      watchEnd(watch);
+    }
+  }
+
+  #carryOut(request: Request): void {
+    const handler = this.#handlers[request.opcode];
+    let result: number;
+    try {
       if (handler === undefined) {
         result = this.#special(request);
-        if (result === NO_ANSWER) return;
       } else {
         this.#reply.begin(request.size);
         result = handler(request, this.#reply);
       }
     } catch (thrown) {
-      this.#failed(thrown, opcode);
-      if (opcode === Opcode.FORGET || opcode === Opcode.BATCH_FORGET) return;
-      result = -errnoOf(thrown);
+      this.#failed(thrown, request.opcode);
+      result = hasAnswer(request.opcode) ? -errnoOf(thrown) : NO_ANSWER;
     }
-    this.#send(request, result);
+    if (result !== NO_ANSWER) this.#send(request, result);
   }
 
   /** What no operation answers. */
@@ -231,6 +232,10 @@ export class Session {
 }
 
 const NO_ANSWER = Number.MIN_SAFE_INTEGER;
+
+function hasAnswer(opcode: number): boolean {
+  return opcode !== Opcode.FORGET && opcode !== Opcode.BATCH_FORGET;
+}
 
 /** The kernel refused an answer, and has ended the request with EIO itself. */
 class SendError extends Error {
