@@ -4,9 +4,18 @@ import { ROLES, Server } from "../daemon/server.ts";
 import { UsageError } from "./options.ts";
 import { version } from "./version.ts";
 
-export function run(args: readonly string[]): number {
+export async function run(args: readonly string[]): Promise<number> {
   const role = ROLES.find((known) => known === args[0]);
   if (role === undefined) throw new UsageError(`serve takes one of ${ROLES.join(", ")}`);
-  new Server(configFromEnvironment(process.env), role, version()).start();
+  const server = new Server(configFromEnvironment(process.env), role, version());
+  const fail = (thrown: unknown): never =>
+    server.fail(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  try {
+    await server.start();
+  } catch (error) {
+    server.fail(error instanceof Error ? error.message : String(error));
+  }
   return 0;
 }

@@ -2,7 +2,14 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { tryReadFile } from "../sys/read.ts";
 import { findStatus } from "./mounts.ts";
+
+/** Processes that `pid` has started. Where the kernel does not list them, none are found. */
+function childrenOf(pid: number): number[] {
+  const text = tryReadFile(`/proc/${pid}/task/${pid}/children`) ?? "";
+  return text.split(" ").filter(Boolean).map(Number);
+}
 
 /** How long the new version may take to serve. */
 const UPGRADE_MS = 15_000;
@@ -18,8 +25,12 @@ export async function run(args: readonly string[]): Promise<number> {
   const before = await findStatus(positionals[0], runtimeDir);
   process.kill(before.holderPid, "SIGUSR1");
   const untilMs = performance.now() + UPGRADE_MS;
+  let seen = false;
   for (;;) {
     await sleep(LOOK_MS);
+    const candidates = childrenOf(before.holderPid).filter((pid) => pid !== before.serverPid);
+    const gone = seen && candidates.length === 0;
+    seen = candidates.length > 0;
     // The relieved server may be the one that is asked, and end before it answers.
     const now = await findStatus(before.mountpoint, runtimeDir).catch(() => before);
     if (now.upgrades > before.upgrades) {
@@ -29,8 +40,10 @@ export async function run(args: readonly string[]): Promise<number> {
       );
       return 0;
     }
-    if (now.failedUpgrades > before.failedUpgrades || performance.now() > untilMs) {
-      const cause = now.upgradeError || `it did not serve within ${UPGRADE_MS / 1000} s`;
+    const failed = now.failedUpgrades > before.failedUpgrades;
+    if (failed || gone || performance.now() > untilMs) {
+      const silent = gone ? "it ended at once; see the log" : "it does not serve in time";
+      const cause = failed ? now.upgradeError : silent;
       process.stderr.write(
         `lxcfs: Cannot upgrade ${now.mountpoint}: ${cause}; version ${now.version} goes on serving\n`,
       );

@@ -12,21 +12,13 @@ import type { SharedState } from "./state.ts";
 /** What a serving thread's filesystem works with. */
 export interface FilesystemContext {
   readonly view: ViewConfig;
-  /** Shared with all threads and with successors; regions are set aside by `ensureFilesystem`. */
+  /** Shared with all threads and with successors; regions are set aside in `filesystem_memory.ts`. */
   readonly state: SharedState;
   readonly log: Logger;
-  /** Place of a file in the request counters; give all names in `ensureFilesystem`. */
+  /** Place of a file in the request counters; all names are given in `filesystem_memory.ts`. */
   place(file: string): number;
   /** Where this thread counts. */
   readonly row: CounterRow;
-}
-
-/** Files that are counted by name. */
-const FILES = ["proc/meminfo"];
-
-/** Sets aside what the filesystem keeps in shared memory. Main thread, before workers start. */
-export function ensureFilesystem(_state: SharedState, place: (file: string) => number): void {
-  for (const file of FILES) place(file);
 }
 
 /** The filesystem of one serving thread. */

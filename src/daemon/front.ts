@@ -6,13 +6,24 @@ import { constants, mkdirSync, openSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { errno, errnoName, errnoOf } from "../sys/errno.ts";
-import { exitNow, execve, MNT, mount, setInherit, umount } from "../sys/native.ts";
+import {
+  execve,
+  exitNow,
+  MNT,
+  mount,
+  pidfdGetfd,
+  pidfdOpen,
+  setInherit,
+  umount,
+} from "../sys/native.ts";
 import { CONFIG_VARIABLE, type DaemonConfig } from "./config.ts";
+import { harden } from "./harden.ts";
 import { escapeMountPath, liveness, MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import { controlDirectory, controlSocketPath } from "./paths.ts";
 import { PidfileHeldError, takePidfile } from "./pidfile.ts";
 import { createState } from "./state.ts";
+import type { Status } from "./status.ts";
 
 /** Dead mounts that may be stacked on one mountpoint, one for each start that nobody cleaned up. */
 const MAX_STACKED = 64;
@@ -35,11 +46,17 @@ export async function start(request: FrontRequest): Promise<never> {
     throw new Error("Cannot mount: this needs root, and the user id found is not 0");
   }
   const options = parseMountOptions(request.mountOptions);
-  const mountpoint = await freeMountpoint(request.mountpoint);
+  const mountpoint = resolve(request.mountpoint);
   const runtimeDir = resolve(request.runtimeDir);
   const pidfile = resolve(request.pidfile ?? join(runtimeDir, "lxcfs.pid"));
+  const controlSocket = controlSocketPath(runtimeDir, mountpoint);
+  const orphan = await freeMountpoint(mountpoint, controlSocket);
   makeDirectory(controlDirectory(runtimeDir));
   const lockFd = lock(pidfile);
+  const { mountOptions: _, ...rest } = request;
+  const config = { ...rest, mountpoint, runtimeDir, pidfile, controlSocket, lockFd };
+  harden();
+  if (orphan) adopt(config, orphan);
   const fuseFd = openFuse();
   const state = createState();
   state.set("holderPid", process.pid);
@@ -52,22 +69,20 @@ export async function start(request: FrontRequest): Promise<never> {
     options.flags,
     `fd=${fuseFd},rootmode=40000,user_id=0,group_id=0,allow_other${extra}`,
   );
-  const { mountOptions: _, ...rest } = request;
   try {
-    becomeHolder({
-      ...rest,
-      mountpoint,
-      runtimeDir,
-      pidfile,
-      controlSocket: controlSocketPath(runtimeDir, mountpoint),
-      fuseFd,
-      stateFd: state.fd,
-      lockFd,
-    });
+    becomeHolder({ ...config, fuseFd, stateFd: state.fd });
   } catch (error) {
     umount(mountpoint, MNT.DETACH);
     throw error;
   }
+}
+
+/** Becomes the holder of a server that has lost its own, as a supervisor's restart finds it. */
+function adopt(config: Omit<DaemonConfig, "fuseFd" | "stateFd">, orphan: Status): never {
+  const pidfd = pidfdOpen(orphan.serverPid);
+  const fuseFd = pidfdGetfd(pidfd, orphan.fuseFd);
+  const stateFd = pidfdGetfd(pidfd, orphan.stateFd);
+  becomeHolder({ ...config, fuseFd, stateFd }, orphan.serverPid);
 }
 
 /**
@@ -113,41 +128,48 @@ function findShell(): string {
 }
 
 /**
- * The absolute path of the mountpoint, fit to be mounted on: a directory, with nothing of ours
- * alive on it. Dead mounts, whoever left them, are detached.
+ * Sees to it that `path` can be mounted on: a directory, with nothing of ours alive on it. Dead
+ * mounts, whoever left them, are detached.
+ * @returns the status of a server that serves there but has no holder: it can be adopted
  */
-async function freeMountpoint(given: string): Promise<string> {
-  const path = resolve(given);
+async function freeMountpoint(path: string, controlSocket: string): Promise<Status | undefined> {
   for (let detached = 0; detached < MAX_STACKED; detached++) {
-    if (mountTypeAt(path)?.startsWith("fuse") === true) {
+    const type = mountTypeAt(path);
+    if (type?.startsWith("fuse") === true) {
       const found = await liveness(path);
       if (found === "dead") {
         umount(path, MNT.DETACH);
         continue;
       }
-      const type = mountTypeAt(path) ?? "";
-      if (found === "hung") {
-        // The thread that asks may never come back, so an ordinary exit could hang.
-        process.stderr.write(
-          `lxcfs: Cannot mount on ${path}: the ${type} filesystem there does not answer; ` +
-            `see what holds its server, or detach it with "umount -l ${path}"\n`,
-        );
-        exitNow(1);
-      }
+      if (found === "hung") refuseHung(path, type);
       if (type === MOUNT_TYPE) {
+        const { askStatus } = await import("./control.ts");
+        const status = await askStatus(controlSocket).catch(() => undefined);
+        if (status?.holderAlive === false) return status;
+        const who = status ? ` (process ${status.holderPid}, version ${status.version})` : "";
         throw new Error(
-          `Cannot mount on ${path}: a live lxcfs serves it already; see "lxcfs status ${path}"`,
+          `Cannot mount on ${path}: a live lxcfs${who} serves it already; end that first, ` +
+            `or upgrade it in place with "lxcfs upgrade ${path}"`,
         );
       }
     }
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) {
-      throw new Error(`Cannot mount on ${path}: no such directory; create it with "mkdir -p ${path}"`);
+      throw new Error(`Cannot mount on ${path}: no such directory; make it with "mkdir -p ${path}"`);
     }
     if (!stat.isDirectory()) throw new Error(`Cannot mount on ${path}: it is not a directory`);
-    return path;
+    return undefined;
   }
   throw new Error(`Cannot mount on ${path}: more than ${MAX_STACKED} dead mounts are stacked there`);
+}
+
+/** The thread that asked may never come back, so an ordinary exit could hang. */
+function refuseHung(path: string, type: string): never {
+  process.stderr.write(
+    `lxcfs: Cannot mount on ${path}: the ${type} filesystem there does not answer; ` +
+      `see what holds its server, or detach it with "umount -l ${path}"\n`,
+  );
+  exitNow(1);
 }
 
 function makeDirectory(path: string): void {

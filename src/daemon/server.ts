@@ -1,26 +1,19 @@
 /**
  * The server: the process that answers. Its main thread keeps the event loop for signals, the
- * watchdog and the control socket; worker threads serve. It may die at any instruction: the holder
- * starts another, which goes on with the same connection and the same shared memory.
+ * watchdog and the services; worker threads serve. It may die at any instruction: the holder starts
+ * another, which goes on with the same connection and the same shared memory.
  */
 import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { DeviceChannel } from "../fuse/channel.ts";
-import { Notifier } from "../fuse/notify.ts";
-import { hasFlag, InitFlag } from "../fuse/wire/abi.ts";
-import { exitNow, MNT, setInherit, umount } from "../sys/native.ts";
+import { exitNow, setInherit } from "../sys/native.ts";
 import { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
-import { ControlServer } from "./control.ts";
 import { Counters, ensureCounters } from "./counters.ts";
-import { Engine } from "./engine.ts";
-import { ensureFilesystem } from "./filesystem.ts";
-import { watchHolder } from "./holder_watch.ts";
-import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
-import { ensureNegotiated, negotiatedOf } from "./negotiated.ts";
-import { ensureSlots, takeSlot } from "./slots.ts";
+import { ensureFilesystemMemory } from "./filesystem_memory.ts";
+import { ensureNegotiated } from "./negotiated.ts";
+import type { Services } from "./services.ts";
+import { ensureSlots } from "./slots.ts";
 import { openState, type SharedState } from "./state.ts";
-import { statusOf } from "./status.ts";
 import { abandonedSlots, WorkerPool } from "./workers.ts";
 
 /**
@@ -38,6 +31,8 @@ const QUIET_MS = 50;
 /** How often a relieved predecessor is looked for, and for how long. */
 const PREDECESSOR_LOOK_MS = 10;
 const PREDECESSOR_MS = 10_000;
+/** More threads than this cost memory (10 MB each) and answer no more requests. */
+const MAX_DEFAULT_WORKERS = 3;
 
 export class Server {
   readonly #config: DaemonConfig;
@@ -48,7 +43,7 @@ export class Server {
   readonly #generation: number;
   readonly #predecessor: number;
   readonly #pool: WorkerPool;
-  #control: ControlServer | undefined;
+  #services: Promise<Services> | undefined;
   #ready = false;
   #ending = false;
 
@@ -62,70 +57,73 @@ export class Server {
     setInherit(config.fuseFd, false);
     setInherit(config.stateFd, false);
     if (config.lockFd >= 0) closeSync(config.lockFd);
-    this.#predecessor = role === "upgrade" || role === "takeover" ? this.#state.get("serverPid") : 0;
+    this.#predecessor = this.#isAlone ? 0 : this.#state.get("serverPid");
     this.#generation = this.#state.add("generation");
     ensureSlots(this.#state);
     ensureCounters(this.#state);
     ensureNegotiated(this.#state);
     const counters = new Counters(this.#state);
-    ensureFilesystem(this.#state, (file) => counters.place(file));
+    ensureFilesystemMemory(this.#state, (file) => counters.place(file));
     this.#pool = new WorkerPool(config, this.#state, this.#generation, this.#log, {
       ready: (replayed) => this.#onReady(replayed),
       unmounted: () => this.#onUnmounted(),
+      failed: (cause) => this.fail(cause),
     });
   }
 
-  /** Serves until told to end; the process then exits by itself. */
-  start(): void {
+  /** Whether no other server of this mount lives. */
+  get #isAlone(): boolean {
+    return this.#role === "first" || this.#role === "restart";
+  }
+
+  /** Serves until told to end. @throws Error if that cannot be begun */
+  async start(): Promise<void> {
     this.#listenToSignals();
-    if (this.#state.get("protocolMajor") === 0) this.#handshake();
-    const alone = this.#role === "first" || this.#role === "restart";
+    if (this.#state.get("protocolMajor") === 0) {
+      const { handshake } = await import("./handshake.ts");
+      handshake(this.#config.fuseFd, this.#state, this.#generation, this.#log);
+    }
     if (this.#role === "restart") {
       this.#log.warn("the server before this one died; its requests are executed again", {
         restarts: this.#state.add("restarts"),
       });
     }
-    const count = this.#config.workers || Math.min(3, Math.max(2, availableParallelism()));
-    this.#pool.start(count, alone ? abandonedSlots(this.#state, this.#generation) : []);
-  }
-
-  /** Answers the kernel's INIT, the first request of a mount, or the one that died with a server. */
-  #handshake(): void {
-    const [left] = abandonedSlots(this.#state, this.#generation).filter((slot) => slot.busy);
-    const slot = left ?? takeSlot(this.#state, this.#generation);
-    if (slot === undefined) throw new Error("Cannot answer INIT: no slot is free");
-    const engine = new Engine(slot, {
-      fuseFd: this.#config.fuseFd,
-      state: this.#state,
-      operations: {},
-      log: this.#log,
-    });
-    if (left === undefined && !engine.receive()) throw new Error("Cannot serve: not mounted");
-    if (!engine.holdsInit) throw new Error("Cannot serve: the first request is not INIT");
-    engine.execute();
-    slot.release();
-    if (negotiatedOf(this.#state) === undefined) {
-      throw new Error("Cannot serve: the kernel speaks no FUSE protocol that is known here");
-    }
+    const count =
+      this.#config.workers || Math.min(MAX_DEFAULT_WORKERS, Math.max(2, availableParallelism()));
+    const inherited = this.#isAlone ? abandonedSlots(this.#state, this.#generation) : [];
+    this.#pool.start(count, inherited, this.#role === "upgrade");
+    this.#services = this.#loadServices();
+    await this.#services;
   }
 
   /**
-   * Has the kernel send again what a dead server had taken. The slots hold all of that already; this
-   * is the second net, where the kernel has it (6.9): it costs one write.
+   * Ends this process because it cannot serve. The holder starts another, or, if this one was to
+   * relieve another, that one goes on serving.
    */
-  #resend(): void {
-    const agreed = negotiatedOf(this.#state);
-    if (this.#role !== "restart" || !agreed || !hasFlag(agreed.flags, InitFlag.HAS_RESEND)) return;
-    const refused = new Notifier(new DeviceChannel(this.#config.fuseFd)).resend();
-    if (refused === 0) this.#state.add("resends");
-    else this.#log.warn("the kernel refused to resend", { errno: -refused });
+  fail(cause: string): never {
+    if (this.#role === "upgrade" && !this.#ready) {
+      this.#state.setText("upgradeError", cause);
+      this.#state.add("failedUpgrades");
+      this.#log.error("the upgrade failed; the version before goes on serving", { cause });
+    } else {
+      this.#log.error("cannot serve", { cause });
+    }
+    // A thread may wait in the kernel: an ordinary exit would wait for it.
+    exitNow(1);
+  }
+
+  /** Loaded while the threads start; begun once one of them serves. */
+  async #loadServices(): Promise<Services> {
+    const modules = await import("./services.ts");
+    while (!this.#ready) await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+    if (this.#role === "restart") modules.resend(this.#config.fuseFd, this.#state, this.#log);
+    return new modules.Services(this.#config, this.#state, this.#log, () => this.#pool.size);
   }
 
   #onReady(replayed: number): void {
     if (replayed > 0) this.#state.add("replays", replayed);
     if (this.#ready) return;
     this.#ready = true;
-    this.#resend();
     this.#state.set("serverPid", process.pid);
     this.#state.set("holderPid", process.ppid);
     this.#state.setText("version", this.#version);
@@ -135,11 +133,6 @@ export class Server {
     }
     // "I serve now": the holder relieves the one before.
     process.kill(process.ppid, "SIGURG");
-    this.#control = new ControlServer(this.#config, this.#log, {
-      status: () =>
-        statusOf(this.#config, this.#state, new Counters(this.#state), this.#pool.size),
-    });
-    watchHolder(this.#config, this.#log, process.ppid);
     this.#log.info("serving", {
       mountpoint: this.#config.mountpoint,
       version: this.#version,
@@ -168,7 +161,7 @@ export class Server {
 
   #listenToSignals(): void {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-      process.on(signal, () => this.#unmountAndEnd());
+      process.on(signal, () => void this.#unmountAndEnd());
     }
     process.on("SIGUSR2", () => {
       const hostView = this.#state.get("hostView") === 0 ? 1 : 0;
@@ -184,29 +177,18 @@ export class Server {
   }
 
   /** TERM: the mount goes, and with it the holder. */
-  #unmountAndEnd(): void {
-    if (this.#ending) return;
-    this.#detach();
-    this.#control?.remove();
+  async #unmountAndEnd(): Promise<void> {
+    // Before there are any: a bad end has the holder take the mount away.
+    if (this.#services === undefined) exitNow(1);
+    (await this.#services).end();
     this.#drain();
-  }
-
-  #detach(): void {
-    try {
-      // Another's mount on top of ours is not ours to take away.
-      if (mountTypeAt(this.#config.mountpoint) === MOUNT_TYPE) {
-        umount(this.#config.mountpoint, MNT.DETACH);
-      }
-    } catch (error) {
-      this.#log.warn("cannot unmount", { cause: String(error) });
-    }
   }
 
   /** The kernel says that the filesystem is gone, or that the connection was aborted. */
   #onUnmounted(): void {
     if (this.#ending) return;
     this.#log.info("unmounted");
-    this.#unmountAndEnd();
+    void this.#unmountAndEnd();
   }
 
   /**

@@ -8,6 +8,8 @@ export interface Status {
   readonly mountpoint: string;
   readonly version: string;
   readonly holderPid: number;
+  /** False for a server whose holder was killed, until another has taken over. */
+  readonly holderAlive: boolean;
   readonly serverPid: number;
   readonly workers: number;
   /** FUSE protocol agreed on with the kernel, as `7.40`. */
@@ -39,6 +41,7 @@ export function statusOf(
     mountpoint: config.mountpoint,
     version: state.text("version"),
     holderPid: state.get("holderPid"),
+    holderAlive: process.ppid === state.get("holderPid"),
     serverPid: state.get("serverPid"),
     workers,
     protocol: `${state.get("protocolMajor")}.${state.get("protocolMinor")}`,

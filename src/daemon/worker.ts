@@ -8,6 +8,7 @@ import type { DaemonConfig } from "./config.ts";
 import { Counters } from "./counters.ts";
 import { type End, Engine } from "./engine.ts";
 import { createFilesystem } from "./filesystem.ts";
+import { selfTest } from "./self_test.ts";
 import { Slot } from "./slots.ts";
 import { openState } from "./state.ts";
 
@@ -17,6 +18,8 @@ export interface WorkerOrder {
   readonly generation: number;
   /** Slot taken for this worker. */
   readonly slot: number;
+  /** Read a file through the filesystem first, without the kernel; a version that cannot is none. */
+  readonly selfTest: boolean;
   /** Slots of dead threads whose requests it is to execute first. */
   readonly inherited: readonly number[];
 }
@@ -42,6 +45,7 @@ function work(order: WorkerOrder): void {
     place: (file) => counters.place(file),
     row,
   });
+  if (order.selfTest) selfTest(operations);
   const parts = { fuseFd: config.fuseFd, state, operations, log, row };
   const slot = new Slot(state, order.slot);
   const engine = new Engine(slot, parts);

@@ -37,6 +37,8 @@ export interface PoolEvents {
   ready(replayed: number): void;
   /** The filesystem was unmounted: nobody will ask any more. */
   unmounted(): void;
+  /** A thread died before it ever served: another would too. */
+  failed(cause: string): void;
 }
 
 export class WorkerPool {
@@ -62,9 +64,12 @@ export class WorkerPool {
     this.#events = events;
   }
 
-  /** Starts `count` threads. The first executes the requests of `inherited` slots before its own. */
-  start(count: number, inherited: readonly Slot[]): void {
-    for (let i = 0; i < count; i++) this.#spawn(i === 0 ? inherited : []);
+  /**
+   * Starts `count` threads. The first executes the requests of `inherited` slots before its own, and
+   * is the one that tests itself if asked to.
+   */
+  start(count: number, inherited: readonly Slot[], selfTest: boolean): void {
+    for (let i = 0; i < count; i++) this.#spawn(i === 0 ? inherited : [], selfTest && i === 0);
     const periodMs = Math.max(20, this.#config.deadlineMs / LOOKS_PER_DEADLINE);
     setInterval(() => this.#look(), periodMs);
   }
@@ -90,7 +95,7 @@ export class WorkerPool {
     for (const { slot } of this.#threads) slot.stop();
   }
 
-  #spawn(inherited: readonly Slot[]): void {
+  #spawn(inherited: readonly Slot[], selfTest = false): void {
     const slot = takeSlot(this.#state, this.#generation);
     if (slot === undefined) {
       this.#log.error("no slot is free for another serving thread");
@@ -100,6 +105,7 @@ export class WorkerPool {
       config: this.#config,
       generation: this.#generation,
       slot: slot.index,
+      selfTest,
       inherited: inherited.map(({ index }) => index),
     };
     const worker = new Worker(new URL("./worker.js", import.meta.url), {
@@ -108,20 +114,26 @@ export class WorkerPool {
     });
     const thread: Thread = { worker, slot, unique: 0n, sinceMs: 0, stuck: false };
     this.#threads.add(thread);
+    let ready = false;
     let ended = false;
+    let cause = "it ended without a word";
     worker.on("message", (message: WorkerMessage) => {
-      if (message.kind === "ready") this.#events.ready(message.replayed);
-      else {
+      if (message.kind === "ready") {
+        ready = true;
+        this.#events.ready(message.replayed);
+      } else {
         ended = true;
         if (message.reason === "unmounted") this.#events.unmounted();
       }
     });
     worker.on("error", (error) => {
-      this.#log.error("a serving thread died", { cause: error.stack ?? error.message });
+      cause = error.message;
+      if (ready) this.#log.error("a serving thread died", { cause: error.stack ?? cause });
     });
     worker.on("exit", () => {
       this.#threads.delete(thread);
       if (ended || this.#stopping) return;
+      if (!ready) return this.#events.failed(cause);
       this.#state.add("workerDeaths");
       if (thread.stuck) slot.release();
       else this.#spawn([slot]);

@@ -1,0 +1,59 @@
+/**
+ * What the main thread does besides keeping its workers: everything that is not needed to answer the
+ * first request. Loaded while the workers start, and all of it at once: after an upgrade of the
+ * installed files nothing of this version can be loaded any more.
+ */
+import { DeviceChannel } from "../fuse/channel.ts";
+import { Notifier } from "../fuse/notify.ts";
+import { hasFlag, InitFlag } from "../fuse/wire/abi.ts";
+import type { Logger } from "../sys/log.ts";
+import { MNT, umount } from "../sys/native.ts";
+import type { DaemonConfig } from "./config.ts";
+import { ControlServer } from "./control.ts";
+import { Counters } from "./counters.ts";
+import { watchHolder } from "./holder_watch.ts";
+import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
+import { negotiatedOf } from "./negotiated.ts";
+import type { SharedState } from "./state.ts";
+import { statusOf } from "./status.ts";
+
+export class Services {
+  readonly #config: DaemonConfig;
+  readonly #log: Logger;
+  readonly #control: ControlServer;
+
+  /** @param workers counts the threads that serve now */
+  constructor(config: DaemonConfig, state: SharedState, log: Logger, workers: () => number) {
+    this.#config = config;
+    this.#log = log;
+    const counters = new Counters(state);
+    this.#control = new ControlServer(config, log, {
+      status: () => statusOf(config, state, counters, workers()),
+    });
+    watchHolder(config, log, process.ppid);
+  }
+
+  /** Takes the mount and the socket away. */
+  end(): void {
+    this.#control.remove();
+    try {
+      // Another's mount on top of ours is not ours to take away.
+      if (mountTypeAt(this.#config.mountpoint) !== MOUNT_TYPE) return;
+      umount(this.#config.mountpoint, MNT.DETACH);
+    } catch (error) {
+      this.#log.warn("cannot unmount", { cause: String(error) });
+    }
+  }
+}
+
+/**
+ * Has the kernel send again what a dead server had taken. The slots hold all of that already; this
+ * is the second net, where the kernel has it (6.9): it costs one write.
+ */
+export function resend(fuseFd: number, state: SharedState, log: Logger): void {
+  const agreed = negotiatedOf(state);
+  if (!agreed || !hasFlag(agreed.flags, InitFlag.HAS_RESEND)) return;
+  const refused = new Notifier(new DeviceChannel(fuseFd)).resend();
+  if (refused === 0) state.add("resends");
+  else log.warn("the kernel refused to resend", { errno: -refused });
+}
