@@ -163,9 +163,10 @@ function insideScript(cgroups: CgroupTree, options: ContainerOptions): string {
 
 /** What a runtime mounts at /sys/fs/cgroup: each hierarchy anew, rooted at the cgroup namespace. */
 function cgroupMounts(cgroups: CgroupTree): string[] {
-  const lines = [];
+  const lines: string[] = [];
   const single = cgroups.hierarchies.length === 1 && cgroups.hierarchies[0]?.version === 2;
-  if (!single) lines.push("mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup");
+  // Always: the kernel refuses to mount the v2 filesystem right on top of itself.
+  lines.push("mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup");
   for (const { version, mountpoint, controllers } of cgroups.hierarchies) {
     if (!single) lines.push(`mkdir -p '${mountpoint}'`);
     const type = version === 2 ? "cgroup2" : `cgroup -o ${controllers.join(",")}`;
