@@ -27,7 +27,7 @@ import type { Layout } from "./layout.ts";
 import { MAX_SHARES, qemuArguments, type Share, type Start } from "./qemu.ts";
 import { Qmp } from "./qmp.ts";
 import { repository } from "./repository.ts";
-import { shellQuote } from "./shell_quote.ts";
+import { quote } from "../support/container.ts";
 
 export interface MachineOptions {
   readonly layout: Layout;
@@ -188,7 +188,7 @@ export class Machine {
     await this.#qmp.run("qmp_capabilities");
     if (options.start === "restore") {
       await this.#shareMemoryOnMigration();
-      const file = shellQuote(join(options.state ?? "", "devices"));
+      const file = quote(join(options.state ?? "", "devices"));
       await this.#qmp.run("migrate-incoming", { uri: `exec:cat ${file}` });
       await this.#until(SETUP_TIMEOUT_MS, "the saved state is restored", () => this.#isRunning());
     } else {
@@ -218,7 +218,7 @@ export class Machine {
   /** Writes the devices' state beside memory and disk. The machine stands still afterwards. */
   async save(state: string): Promise<void> {
     await this.#shareMemoryOnMigration();
-    const file = shellQuote(join(state, "devices"));
+    const file = quote(join(state, "devices"));
     await this.#qmp.run("migrate", { uri: `exec:cat > ${file}` });
     await this.#until(SETUP_TIMEOUT_MS, "the state is saved", async () => {
       const { status } = (await this.#qmp.run("query-migrate")) as { status: string };
@@ -237,9 +237,9 @@ export class Machine {
     mkdirSync(folder);
     writeFileSync(join(folder, "out"), "");
     writeFileSync(join(folder, "err"), "");
-    const lines = Object.entries(options.env ?? {}).map(([k, v]) => `export ${k}=${shellQuote(v)}`);
-    if (options.cwd !== undefined) lines.unshift(`cd ${shellQuote(options.cwd)} || exit 126`);
-    lines.push(`exec ${command.map(shellQuote).join(" ")}`);
+    const lines = Object.entries(options.env ?? {}).map(([k, v]) => `export ${k}=${quote(v)}`);
+    if (options.cwd !== undefined) lines.unshift(`cd ${quote(options.cwd)} || exit 126`);
+    lines.push(`exec ${command.map(quote).join(" ")}`);
     writeFileSync(join(folder, "cmd"), `${lines.join("\n")}\n`);
     const out = follow(join(folder, "out"), options.stdout ?? ((b) => process.stdout.write(b)));
     const err = follow(join(folder, "err"), options.stderr ?? ((b) => process.stderr.write(b)));
