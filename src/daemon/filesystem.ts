@@ -2,56 +2,124 @@
  * Where the daemon meets the filesystem: what a serving thread is given, and what it serves. The
  * daemon knows nothing of containers; the filesystem knows nothing of processes and threads.
  */
+import { ContainerRegistry } from "../caller/registry.ts";
+import { CallerResolver } from "../caller/resolver.ts";
+import type { Container } from "../caller/container.ts";
+import { detectLayout } from "../cgroup/layout.ts";
 import type { Operations } from "../fuse/operations.ts";
-import { errno } from "../sys/errno.ts";
+import { Host } from "../machine/host.ts";
+import type { HistoryTable } from "../machine/history.ts";
+import { Machine } from "../machine/machine.ts";
+import { SystemClock } from "../sys/clock.ts";
 import type { Logger } from "../sys/log.ts";
+import { readFile } from "../sys/read.ts";
+import { filesystemOf } from "../vfs/filesystem.ts";
+import { Renderer } from "../views/renderer.ts";
+import { itemOf } from "../views/tree.ts";
 import type { ViewConfig } from "./config.ts";
+import { ContainerSource } from "./container_source.ts";
 import type { CounterRow } from "./counters.ts";
+import { historyOf, openFilesOf, OTHER_FILES } from "./filesystem_memory.ts";
 import type { SharedState } from "./state.ts";
 
 /** What a serving thread's filesystem works with. */
 export interface FilesystemContext {
   readonly view: ViewConfig;
-  /** Shared with all threads and with successors; regions are set aside in `filesystem_memory.ts`. */
+  /** Shared with all threads and with successors; regions are set aside by `ensureFilesystemMemory`. */
   readonly state: SharedState;
   readonly log: Logger;
-  /** Place of a file in the request counters; all names are given in `filesystem_memory.ts`. */
+  /** Place of a file in the request counters; give all names in `ensureFilesystemMemory`. */
   place(file: string): number;
   /** Where this thread counts. */
   readonly row: CounterRow;
 }
 
+/** Containers that a thread keeps descriptors of: about a dozen each. */
+const MAX_CONTAINERS = 512;
+
+/** The containers of this host as one thread sees them: what serving and sampling both start from. */
+export interface ContainerWorld {
+  readonly host: Host;
+  readonly registry: ContainerRegistry;
+  readonly resolver: CallerResolver;
+  readonly history: HistoryTable;
+  readonly machineOf: (container: Container) => Machine;
+}
+
+/** @param state where `ensureFilesystemMemory` has been */
+export function createWorld(view: ViewConfig, state: SharedState): ContainerWorld {
+  const clock = new SystemClock();
+  const host = new Host();
+  const layout = detectLayout(readFile("/proc/self/mountinfo"));
+  const registry = new ContainerRegistry({
+    procRoot: "/proc",
+    layout,
+    root: "",
+    pageBytes: host.pageBytes,
+    maxContainers: MAX_CONTAINERS,
+  });
+  const resolver = new CallerResolver({
+    procRoot: "/proc",
+    layout,
+    registry,
+    clock,
+    freshnessMs: view.freshnessMs,
+    maxNamespaces: MAX_CONTAINERS,
+  });
+  const history = historyOf(state);
+  const settings = {
+    cpuPolicy: view.cpuPolicy,
+    loadavg: view.loadavg,
+    showSwap: view.swap,
+    showZswap: view.zswap,
+  };
+  const machines = new WeakMap<Container, Machine>();
+  const machineOf = (container: Container): Machine => {
+    let machine = machines.get(container);
+    if (machine === undefined) {
+      machine = new Machine(container, host, clock, settings, history);
+      machines.set(container, machine);
+    }
+    return machine;
+  };
+  return { host, registry, resolver, history, machineOf };
+}
+
 /** The filesystem of one serving thread. */
 export function createFilesystem(context: FilesystemContext): Operations {
-  const { row, state } = context;
-  const meminfo = context.place("proc/meminfo");
-  const directory = (ino: number): { ino: number; mode: number } => ({ ino, mode: 0o40555 });
-  const file = { ino: 3, mode: 0o100444 };
-  return {
-    lookup(request, reply) {
-      if (request.nodeId === 1 && request.name === "proc") return reply.entry(2, directory(2));
-      if (request.nodeId === 2 && request.name === "meminfo") return reply.entry(3, file);
-      return -errno.ENOENT;
+  const { view, state, log, row } = context;
+  const { host, registry, resolver, machineOf } = createWorld(view, state);
+  const renderer = new Renderer({
+    host,
+    machineOf,
+    nowMs: () => performance.now(),
+    freshnessMs: view.freshnessMs,
+    onError: (error, path) => {
+      const cause = error instanceof Error ? error.message : String(error);
+      log.warn("a file could not be made and was replaced", { path, cause });
     },
-    getattr(request, reply) {
-      return reply.attributes(request.nodeId === 3 ? file : directory(request.nodeId));
-    },
-    open(_request, reply) {
-      return reply.opened(0, 1);
-    },
-    read(request, reply) {
-      row.count(meminfo, "ok");
-      if (request.offset > 0) return 0;
-      return reply.text(`MemTotal:       ${state.get("hostView") ? 4194304 : 262144} kB\n`);
-    },
-    opendir(_request, reply) {
-      return reply.opened(0);
-    },
-    readdir(request, reply) {
-      if (request.offset > 0) return 0;
-      if (request.nodeId === 1) reply.dirent(2, "proc", 0o40555, 1);
-      else reply.dirent(3, "meminfo", 0o100444, 1);
-      return reply.length;
-    },
+  });
+  const source = new ContainerSource({
+    resolver,
+    registry,
+    renderer,
+    host,
+    machineOf,
+    hostView: () => state.get("hostView") !== 0,
+  });
+  const places = new Map<number, number>();
+  const placeOf = (local: number): number => {
+    let place = places.get(local);
+    if (place === undefined) {
+      place = context.place(itemOf(local)?.view?.path ?? OTHER_FILES);
+      places.set(local, place);
+    }
+    return place;
   };
+  return filesystemOf({
+    source,
+    openFiles: openFilesOf(state),
+    startSeconds: state.get("startSeconds"),
+    onRead: (local, answered) => row.count(placeOf(local), answered ? "ok" : "error"),
+  });
 }

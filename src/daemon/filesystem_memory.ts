@@ -1,13 +1,44 @@
 /**
- * What the filesystem keeps in shared memory, set aside by the main thread before its workers start.
- * Apart from `filesystem.ts`, because the main thread serves nothing and should load nothing of it.
+ * Shared memory of the filesystem: what is set aside, and how large. Apart from `filesystem.ts`
+ * because the main thread, which does this, has no need of the rest of it.
  */
+import { parseCpuList } from "../host/cpu_list.ts";
+import { HistoryTable, historyBytes } from "../machine/history.ts";
+import { readFile } from "../sys/read.ts";
+import { OPEN_FILES_SIZE, OpenFiles, openFilesBytes } from "../vfs/open_files.ts";
+import { VIEWS } from "../views/index.ts";
 import type { SharedState } from "./state.ts";
 
-/** Files that are counted by name. */
-const FILES = ["proc/meminfo"];
+/** Files that are not counted by name: those of sysfs that are the host's. */
+export const OTHER_FILES = "sys/*";
+const OPEN_FILES = "open-files";
+const HISTORY = "history";
+/** Containers of which history is kept at once. */
+const HISTORY_SLOTS = 2048;
 
-/** @param place gives a file its place in the request counters */
-export function ensureFilesystemMemory(_state: SharedState, place: (file: string) => number): void {
-  for (const file of FILES) place(file);
+/** Sets aside what the filesystem keeps in shared memory. Main thread, before workers start. */
+export function ensureFilesystemMemory(state: SharedState, place: (file: string) => number): void {
+  for (const view of VIEWS) place(view.path);
+  place(OTHER_FILES);
+  state.ensureRegion(OPEN_FILES, openFilesBytes(OPEN_FILES_SIZE));
+  state.ensureRegion(HISTORY, historyBytes(HISTORY_SLOTS, hostCpuCount()));
+}
+
+export function openFilesOf(state: SharedState): OpenFiles {
+  const region = state.region(OPEN_FILES);
+  return new OpenFiles(region.buffer, region.byteOffset, OPEN_FILES_SIZE);
+}
+
+export function historyOf(state: SharedState): HistoryTable {
+  const region = state.region(HISTORY);
+  return new HistoryTable(region.buffer, region.byteOffset, HISTORY_SLOTS, hostCpuCount());
+}
+
+/** CPUs that this kernel could ever bring online. */
+function hostCpuCount(): number {
+  try {
+    return (parseCpuList(readFile("/sys/devices/system/cpu/possible")).at(-1) ?? 0) + 1;
+  } catch {
+    return 1;
+  }
 }

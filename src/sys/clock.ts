@@ -1,6 +1,10 @@
 /** Time as an argument: whoever needs it takes a `Clock`, tests give their own. */
 import { readFileSync } from "node:fs";
 
+// CLOCK_MONOTONIC minus this thread's performance.now(), whose origin differs between threads: what
+// is kept in shared memory must mean the same to all of them.
+const originMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 /** The clocks the kernel's files are made of. */
 export interface Clock {
   /** CLOCK_BOOTTIME in nanoseconds: what `/proc/uptime` and process start times count. */
@@ -40,7 +44,7 @@ export class SystemClock implements Clock {
   }
 
   monotonicMs(): number {
-    return performance.now();
+    return originMs + performance.now();
   }
 
   realtimeSeconds(): number {

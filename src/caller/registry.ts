@@ -1,0 +1,178 @@
+/**
+ * The containers that this thread knows, by key. Bounded: the one unused for longest is closed when
+ * there are too many, and found again when it is next asked for.
+ */
+import { closeSync, openSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { openContainerCgroups } from "../cgroup/container.ts";
+import type { CgroupLayout } from "../cgroup/layout.ts";
+import { cgroupDirectory, cgroupId, cgroupPaths, directoryId } from "../cgroup/paths.ts";
+import type { CgroupPaths, Hierarchy } from "../cgroup/types.ts";
+import { openByHandle } from "../sys/native.ts";
+import type { HostPid } from "../sys/ids.ts";
+import { tryReadFile } from "../sys/read.ts";
+import { Container } from "./container.ts";
+import { containerKey, identityHierarchies, splitKey, type ContainerKey } from "./container_key.ts";
+import { containerPathOf } from "./container_path.ts";
+
+export interface RegistryOptions {
+  readonly procRoot: string;
+  readonly layout: CgroupLayout;
+  /** Prepended to the mount points of the layout. */
+  readonly root: string;
+  readonly pageBytes: number;
+  /** Each known container holds up to a dozen descriptors. */
+  readonly maxContainers: number;
+}
+
+export class ContainerRegistry {
+  readonly #options: RegistryOptions;
+  readonly #identity: readonly Hierarchy[];
+  /** In order of use: the first one is the one unused for longest. */
+  readonly #byKey = new Map<ContainerKey, Container>();
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#identity = identityHierarchies(options.layout.hierarchies);
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /**
+   * The container whose cgroups are at `paths`.
+   * @returns `undefined` where none of them is a cgroup below the root: that is the host
+   */
+  at(paths: CgroupPaths, init: HostPid | undefined): Container | undefined {
+    for (const hierarchy of this.#identity) {
+      const path = paths.get(hierarchy);
+      if (path === undefined || path === "/") continue;
+      const id = cgroupId(hierarchy, path, this.#options.root);
+      const key = id === undefined ? undefined : containerKey(hierarchy, id);
+      if (key !== undefined) return this.#use(key) ?? this.#add(key, paths, init);
+    }
+    return undefined;
+  }
+
+  /** The container of a key, looked for among all cgroups if need be; `undefined` if it is gone. */
+  get(key: ContainerKey): Container | undefined {
+    const known = this.#use(key);
+    if (known) {
+      if (known.cgroups.alive()) return known;
+      this.#byKey.delete(key);
+      known.close();
+      return undefined;
+    }
+    const paths = this.#findPaths(key);
+    return paths && this.#add(key, paths, undefined);
+  }
+
+  /** Those known here, in no order. */
+  known(): Iterable<Container> {
+    return this.#byKey.values();
+  }
+
+  #use(key: ContainerKey): Container | undefined {
+    const known = this.#byKey.get(key);
+    if (known === undefined) return undefined;
+    if (this.#byKey.size > this.#options.maxContainers / 2) {
+      this.#byKey.delete(key);
+      this.#byKey.set(key, known);
+    }
+    return known;
+  }
+
+  #add(key: ContainerKey, paths: CgroupPaths, init: HostPid | undefined): Container {
+    const { layout, root, procRoot, maxContainers } = this.#options;
+    const hierarchy = splitKey(key, layout.hierarchies)?.hierarchy;
+    const path = hierarchy && paths.get(hierarchy);
+    const directory = hierarchy && path ? cgroupDirectory(hierarchy, path, root) : undefined;
+    const cgroups = openContainerCgroups(layout, paths, { root, pageBytes: this.#options.pageBytes });
+    const container = new Container(key, cgroups, directory, procRoot, init);
+    this.#byKey.set(key, container);
+    if (this.#byKey.size > maxContainers) {
+      const [oldestKey, oldest] = this.#byKey.entries().next().value as [ContainerKey, Container];
+      this.#byKey.delete(oldestKey);
+      oldest.close();
+    }
+    return container;
+  }
+
+  /** A cgroup's id leads to its path in its own hierarchy; its processes tell the others. */
+  #findPaths(key: ContainerKey): CgroupPaths | undefined {
+    const { layout, root, procRoot } = this.#options;
+    const split = splitKey(key, layout.hierarchies);
+    if (split === undefined) return undefined;
+    const { hierarchy, cgroupId: id } = split;
+    const top = root + hierarchy.mountPoint;
+    const directory = directoryByHandle(top, id, procRoot) ?? directoryByWalk(top, id);
+    if (directory === undefined) return undefined;
+    const below = directory.slice(top.length);
+    const path = (hierarchy.mountRoot === "/" ? below : hierarchy.mountRoot + below) || "/";
+    if (path === "/" || cgroupDirectory(hierarchy, path, root) === undefined) return undefined;
+    const paths = new Map<Hierarchy, string>([[hierarchy, path]]);
+    for (const member of firstMembers(directory)) {
+      const text = tryReadFile(`${procRoot}/${member}/cgroup`);
+      if (text === undefined) continue;
+      for (const [other, otherPath] of cgroupPaths(layout, text)) {
+        if (other === hierarchy) continue;
+        const contained = containerPathOf(
+          { path: otherPath, mountRoots: [] },
+          { path: otherPath, mountRoots: [] },
+        );
+        if (contained !== undefined) paths.set(other, contained);
+      }
+      break;
+    }
+    return paths;
+  }
+}
+
+/** By the kernel's own handle of a cgroup (since Linux 5.5): one system call, however many there are. */
+function directoryByHandle(top: string, id: number, procRoot: string): string | undefined {
+  let topFd = -1;
+  let fd = -1;
+  try {
+    topFd = openSync(top, "r");
+    fd = openByHandle(topFd, id);
+    const directory = readlinkSync(`${procRoot}/self/fd/${fd}`);
+    return directoryId(directory) === id ? directory : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    if (fd >= 0) closeSync(fd);
+    if (topFd >= 0) closeSync(topFd);
+  }
+}
+
+/** The same in a captured tree, or where file handles are refused. */
+function directoryByWalk(top: string, id: number): string | undefined {
+  const pending = [top];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    try {
+      if (statSync(directory).ino === id) return directory;
+      for (const entry of readdirSync(directory, { withFileTypes: true })) {
+        if (entry.isDirectory()) pending.push(`${directory}/${entry.name}`);
+      }
+    } catch {
+      // Removed while we walked.
+    }
+  }
+  return undefined;
+}
+
+/** Processes of a cgroup or, if it has none of its own, of the first one below it that has. */
+function firstMembers(directory: string): string[] {
+  const own = tryReadFile(`${directory}/cgroup.procs`)?.trim();
+  if (own) return own.split("\n");
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      if (!entry.isDirectory()) continue;
+      const members = firstMembers(`${directory}/${entry.name}`);
+      if (members.length > 0) return members;
+    }
+  } catch {
+    // Removed while we looked.
+  }
+  return [];
+}

@@ -1,0 +1,222 @@
+/**
+ * The mount's content for one serving thread: who asks (caller/), what that one's machine is
+ * (machine/), how it reads (views/), put together for the file mechanics (vfs/).
+ */
+import { readlinkSync, statSync } from "node:fs";
+import type { Container } from "../caller/container.ts";
+import { keyToName, nameToKey, type ContainerKey } from "../caller/container_key.ts";
+import type { ContainerRegistry } from "../caller/registry.ts";
+import type { CallerResolver } from "../caller/resolver.ts";
+import { nodeCpus, nodesOf } from "../machine/nodes.ts";
+import type { Host } from "../machine/host.ts";
+import type { Machine } from "../machine/machine.ts";
+import { parseCpuList } from "../host/cpu_list.ts";
+import type { FoundNode, ListedNode, NodeSource } from "../vfs/node_source.ts";
+import type { Renderer } from "../views/renderer.ts";
+import {
+  childOf,
+  childrenOf,
+  CONTAINERS,
+  cpuLinkOf,
+  isVariable,
+  itemOf,
+  ROOT,
+  type Item,
+  type Presence,
+} from "../views/tree.ts";
+
+export interface SourceParts {
+  readonly resolver: CallerResolver;
+  readonly registry: ContainerRegistry;
+  readonly renderer: Renderer;
+  readonly host: Host;
+  readonly machineOf: (container: Container) => Machine;
+  /** Whether everyone is to be shown the host's values for now (SIGUSR2). */
+  readonly hostView: () => boolean;
+}
+
+const HOST = 0;
+const S_IFDIR = 0o040000;
+const S_IFREG = 0o100000;
+const S_IFLNK = 0o120000;
+const SYSFS_FILE_BYTES = 4096;
+/** What never changes may be taken for granted for a day at a time. */
+const FIXED_SECONDS = 86_400;
+/** A container may be gone at any moment; its directory is asked for again after this. */
+const CONTAINER_SECONDS = 1;
+
+export class ContainerSource implements NodeSource {
+  readonly #parts: SourceParts;
+
+  constructor(parts: SourceParts) {
+    this.#parts = parts;
+  }
+
+  stat(owner: number, local: number, pid: number): FoundNode | undefined {
+    const item = itemOf(local);
+    if (item === undefined) return undefined;
+    if (owner !== HOST && local === ROOT && this.#container(owner) === undefined) return undefined;
+    return this.#found(owner, local, item, () => this.#whose(owner, pid));
+  }
+
+  lookup(owner: number, local: number, name: string, pid: number): FoundNode | undefined {
+    if (local === CONTAINERS) return this.#lookupContainer(name, pid);
+    const child = this.#child(owner, local, name, pid);
+    const item = child === undefined ? undefined : itemOf(child);
+    if (child === undefined || item === undefined) return undefined;
+    return this.#found(owner, child, item, () => this.#whose(owner, pid));
+  }
+
+  list(owner: number, local: number, pid: number): readonly ListedNode[] {
+    if (local === CONTAINERS) return this.#listContainers(pid);
+    const whose = this.#whose(owner, pid);
+    const presence = this.#presence(whose);
+    const listed: ListedNode[] = [];
+    for (const [name, child] of childrenOf(local, presence)) {
+      if (child === CONTAINERS && (owner !== HOST || whose !== undefined)) continue;
+      const item = itemOf(child);
+      const found = item && this.#found(owner, child, item, () => whose);
+      if (found !== undefined) listed.push({ name, owner, local: child, mode: found.mode });
+    }
+    const item = itemOf(local);
+    if (item?.node !== undefined && item.name === "") {
+      for (const cpu of this.#nodeCpus(whose, item.node)) {
+        const link = cpuLinkOf(item.node, cpu);
+        listed.push({ name: `cpu${cpu}`, owner, local: link, mode: S_IFLNK | 0o777 });
+      }
+    }
+    return listed;
+  }
+
+  readlink(owner: number, local: number, pid: number): string | undefined {
+    const item = itemOf(local);
+    if (item?.kind !== "link") return undefined;
+    if (!item.ofHost) return `../../cpu/${item.name}`;
+    const path = this.#hostPath(item, this.#whose(owner, pid));
+    return path && readlinkSync(path);
+  }
+
+  reader(owner: number, _local: number, pid: number): number {
+    if (owner !== HOST) return owner;
+    if (this.#parts.hostView()) return HOST;
+    return this.#parts.resolver.resolve(pid)?.key ?? HOST;
+  }
+
+  text(reader: number, local: number): Buffer | undefined {
+    const { renderer } = this.#parts;
+    if (reader === HOST || this.#parts.hostView()) return renderer.text(undefined, local);
+    const container = this.#container(reader);
+    // Gone between two reads: what was last known of it, else the host's.
+    if (container === undefined)
+      return renderer.last(reader, local) ?? renderer.text(undefined, local);
+    return renderer.text(container, local);
+  }
+
+  #container(owner: number): Container | undefined {
+    return this.#parts.registry.get(owner as ContainerKey);
+  }
+
+  /** The container that decides which names there are; `undefined`: the host. */
+  #whose(owner: number, pid: number): Container | undefined {
+    if (owner !== HOST) return this.#container(owner);
+    return this.#parts.hostView() ? undefined : this.#parts.resolver.resolve(pid);
+  }
+
+  #child(owner: number, local: number, name: string, pid: number): number | undefined {
+    if (!isVariable(local) && local !== ROOT) return childOf(local, name, NOBODY);
+    const whose = this.#whose(owner, pid);
+    const child = childOf(local, name, this.#presence(whose));
+    // What others see is the host's business alone.
+    if (child === CONTAINERS && (owner !== HOST || whose !== undefined)) return undefined;
+    const item = itemOf(local);
+    if (child === undefined && item?.node !== undefined && item.name === "") {
+      const cpu = Number(/^cpu(\d+)$/.exec(name)?.[1] ?? NaN);
+      if (this.#nodeCpus(whose, item.node).includes(cpu)) return cpuLinkOf(item.node, cpu);
+    }
+    return child;
+  }
+
+  #found(
+    owner: number,
+    local: number,
+    item: Item,
+    whose: () => Container | undefined,
+  ): FoundNode | undefined {
+    const validSeconds = isVariable(local) ? 0 : FIXED_SECONDS;
+    if (!item.ofHost) {
+      if (local === CONTAINERS) {
+        return { owner, local, mode: S_IFDIR | 0o700, size: 0, validSeconds: FIXED_SECONDS };
+      }
+      if (local === ROOT && owner !== HOST) {
+        return { owner, local, mode: S_IFDIR | 0o555, size: 0, validSeconds: CONTAINER_SECONDS };
+      }
+      const size = item.kind === "file" && item.path.startsWith("sys/") ? SYSFS_FILE_BYTES : 0;
+      return { owner, local, mode: typeBits(item) | permissions(item), size, validSeconds };
+    }
+    const path = this.#hostPath(item, whose());
+    // Links, too: a node that the CPU belongs to must be one that the container has.
+    const stats = path && statSync(path, { throwIfNoEntry: false });
+    if (!stats) return undefined;
+    const size = item.kind === "file" ? SYSFS_FILE_BYTES : 0;
+    const mode = item.kind === "link" ? 0o777 : stats.mode & 0o555;
+    return { owner, local, mode: typeBits(item) | mode, size, validSeconds };
+  }
+
+  /** Where the host keeps what `item` shows to this container. */
+  #hostPath(item: Item, whose: Container | undefined): string | undefined {
+    const { host, machineOf } = this.#parts;
+    if (item.cpu === undefined || whose === undefined)
+      return `${host.sysRoot}${item.path.slice(3)}`;
+    const hostCpu = machineOf(whose).topology().hostCpus[item.cpu];
+    if (hostCpu === undefined) return undefined;
+    return `${host.sysRoot}/devices/system/cpu/cpu${hostCpu}/${item.name}`;
+  }
+
+  #presence(whose: Container | undefined): Presence {
+    const { host, machineOf } = this.#parts;
+    if (whose !== undefined) {
+      const machine = machineOf(whose);
+      return { cpuCount: machine.topology().hostCpus.length, nodes: nodesOf(machine) };
+    }
+    const nodes = host.sysText("devices/system/node/online");
+    return {
+      cpuCount: host.onlineCpus().length,
+      nodes: nodes === undefined ? [] : parseCpuList(nodes),
+    };
+  }
+
+  #nodeCpus(whose: Container | undefined, node: number): number[] {
+    const { host, machineOf } = this.#parts;
+    if (whose !== undefined) return nodeCpus(machineOf(whose), node);
+    const text = host.sysText(`devices/system/node/node${node}/cpulist`);
+    return text === undefined ? [] : parseCpuList(text);
+  }
+
+  #lookupContainer(name: string, pid: number): FoundNode | undefined {
+    if (this.#whose(HOST, pid) !== undefined) return undefined;
+    const key = nameToKey(name);
+    if (key === undefined || this.#container(key) === undefined) return undefined;
+    const item = itemOf(ROOT);
+    return item && this.#found(key, ROOT, item, () => undefined);
+  }
+
+  /** Those that have been asked for: every other one is found by its name all the same. */
+  #listContainers(pid: number): ListedNode[] {
+    if (this.#whose(HOST, pid) !== undefined) return [];
+    return [...this.#parts.registry.known()]
+      .filter((container) => container.cgroups.alive())
+      .map(({ key }) => ({ name: keyToName(key), owner: key, local: ROOT, mode: S_IFDIR | 0o555 }));
+  }
+}
+
+const NOBODY: Presence = { cpuCount: 0, nodes: [] };
+
+function typeBits(item: Item): number {
+  if (item.kind === "directory") return S_IFDIR;
+  return item.kind === "link" ? S_IFLNK : S_IFREG;
+}
+
+function permissions(item: Item): number {
+  if (item.kind === "directory") return 0o555;
+  return item.kind === "link" ? 0o777 : (item.view?.mode ?? 0o444);
+}

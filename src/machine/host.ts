@@ -1,0 +1,77 @@
+/** The host's own machine: where what is not the container's comes from, and the bound of what is. */
+import { parseCpuList } from "../host/cpu_list.ts";
+import type { Cpuinfo } from "../host/cpuinfo.ts";
+import { HostFiles, ParsedFile } from "../host/host_files.ts";
+import type { KeyedNumbers } from "../host/keyed_numbers.ts";
+import type { Meminfo } from "../host/meminfo.ts";
+import { readPageBytes } from "../host/page_size.ts";
+import type { ProcStat } from "../host/stat.ts";
+import { tryReadFile } from "../sys/read.ts";
+import type { HostMemory } from "./memory.ts";
+
+export class Host {
+  readonly procRoot: string;
+  readonly sysRoot: string;
+  readonly pageBytes: number;
+  readonly #files: HostFiles;
+  readonly #online: ParsedFile<number[]>;
+
+  constructor(procRoot = "/proc", sysRoot = "/sys") {
+    this.procRoot = procRoot;
+    this.sysRoot = sysRoot;
+    this.pageBytes = readPageBytes("/proc");
+    this.#files = new HostFiles(procRoot);
+    this.#online = new ParsedFile(`${sysRoot}/devices/system/cpu/online`, (text) =>
+      parseCpuList(text),
+    );
+  }
+
+  /** @throws ParseError */
+  meminfo(): Meminfo {
+    return this.#files.meminfo.read();
+  }
+
+  /** The host's memory by field, in bytes. @throws ParseError */
+  memory(): HostMemory {
+    const meminfo = this.meminfo();
+    return (field) => {
+      const kib = meminfo.get(field);
+      return kib === undefined ? undefined : kib * 1024;
+    };
+  }
+
+  /** @throws ParseError */
+  stat(): ProcStat {
+    return this.#files.stat.read();
+  }
+
+  /** @throws ParseError */
+  cpuinfo(): Cpuinfo {
+    return this.#files.cpuinfo.read();
+  }
+
+  /** @throws ParseError */
+  vmstat(): KeyedNumbers {
+    return this.#files.vmstat.read();
+  }
+
+  /** Numbers of the CPUs that are online, ascending. @throws ParseError */
+  onlineCpus(): readonly number[] {
+    return this.#online.read();
+  }
+
+  /** A file below `/proc`, word for word. @param name a constant, such as `diskstats` */
+  procText(name: string): string | undefined {
+    return this.#files.text(name);
+  }
+
+  /** A file below `/sys`, word for word. */
+  sysText(name: string): string | undefined {
+    return tryReadFile(`${this.sysRoot}/${name}`);
+  }
+
+  close(): void {
+    this.#files.close();
+    this.#online.close();
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The container's memory, in the kernel's own terms: every field of /proc/meminfo that a cgroup can
+ * tell, in bytes. `docs/fidelity.md` has the same table in words.
+ *
+ * What always holds, whatever the kernel says between two reads of one reading:
+ * Free <= Available <= Total, Shmem <= Cached, Free + Cached <= Total, SwapFree <= SwapTotal, nothing
+ * negative.
+ */
+import type { MemoryReading } from "../cgroup/types.ts";
+
+/** How swap is shown; options of the mount. */
+export interface SwapPolicy {
+  /** `--disable-swap`: no swap is shown at all. */
+  readonly showSwap: boolean;
+  /** `--disable-zswap`: Zswap and Zswapped are 0. */
+  readonly showZswap: boolean;
+}
+
+/** Bytes of a field of the host's /proc/meminfo; `undefined` where this kernel has no such line. */
+export type HostMemory = (field: string) => number | undefined;
+
+export interface Swap {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+}
+
+/** The container's share of RAM: its tightest limit, or the host's RAM if that is less. */
+export function memoryTotalBytes(reading: MemoryReading, host: HostMemory): number {
+  const hostTotal = host("MemTotal") ?? 0;
+  // A limit of 0 lets nothing run: whoever reads is not really bound by it (it was just set, say).
+  return reading.limit.value > 0 ? Math.min(reading.limit.value, hostTotal) : hostTotal;
+}
+
+/**
+ * The container's swap: never more than the host has, and never less in total than is used.
+ * v1 with swappiness 0 may swap nothing more out, so that what is used is all there is.
+ */
+export function swapOf(reading: MemoryReading, host: HostMemory, policy: SwapPolicy): Swap {
+  const hostTotal = host("SwapTotal") ?? 0;
+  if (!policy.showSwap || !reading.swapAccounted || hostTotal === 0) {
+    return { totalBytes: 0, freeBytes: 0 };
+  }
+  const usedBytes = Math.min(reading.swapUsageBytes, hostTotal);
+  let totalBytes = Math.max(Math.min(reading.swapLimit.value, hostTotal), usedBytes);
+  if (reading.swappiness === 0) totalBytes = usedBytes;
+  return { totalBytes, freeBytes: totalBytes - usedBytes };
+}
+
+/** Every field of /proc/meminfo that is the container's own, in bytes. Fields not here are the host's. */
+export function meminfoFields(
+  reading: MemoryReading,
+  host: HostMemory,
+  policy: SwapPolicy,
+): Map<string, number> {
+  const { stat } = reading;
+  const total = memoryTotalBytes(reading, host);
+  const free = clamp(total - reading.usageBytes, 0, total);
+  const cached = Math.min(stat.file, total - free);
+  const shmem = Math.min(stat.shmem, cached);
+  const reclaimable = stat.activeFile + stat.inactiveFile + stat.slabReclaimable;
+  const swap = swapOf(reading, host, policy);
+  const slab = stat.slabReclaimable + stat.slabUnreclaimable;
+  // The kernel charges no cgroup for what was locked: it is at most what cannot be evicted.
+  const mlocked = Math.min(stat.unevictable, host("Mlocked") ?? 0);
+  return new Map([
+    ["MemTotal", total],
+    ["MemFree", free],
+    ["MemAvailable", clamp(free + reclaimable, free, total)],
+    // Pages of block devices are charged as file pages; what is in Cached must not be here as well.
+    ["Buffers", 0],
+    ["Cached", cached],
+    ["SwapCached", Math.min(stat.swapCached, swap.totalBytes)],
+    ["Active", stat.activeAnon + stat.activeFile],
+    ["Inactive", stat.inactiveAnon + stat.inactiveFile],
+    ["Active(anon)", stat.activeAnon],
+    ["Inactive(anon)", stat.inactiveAnon],
+    ["Active(file)", stat.activeFile],
+    ["Inactive(file)", stat.inactiveFile],
+    ["Unevictable", stat.unevictable],
+    ["Mlocked", mlocked],
+    ["SwapTotal", swap.totalBytes],
+    ["SwapFree", swap.freeBytes],
+    ["Zswap", policy.showZswap ? stat.zswap : 0],
+    ["Zswapped", policy.showZswap ? stat.zswapped : 0],
+    ["Dirty", stat.fileDirty],
+    ["Writeback", stat.fileWriteback],
+    ["AnonPages", stat.anon],
+    ["Mapped", stat.fileMapped],
+    ["Shmem", shmem],
+    ["KReclaimable", stat.slabReclaimable],
+    ["Slab", slab],
+    ["SReclaimable", stat.slabReclaimable],
+    ["SUnreclaim", stat.slabUnreclaimable],
+    ["KernelStack", stat.kernelStack],
+    ["ShadowCallStack", 0],
+    ["PageTables", stat.pageTables],
+    ["SecPageTables", stat.secPageTables],
+    ["NFS_Unstable", 0],
+    ["Bounce", 0],
+    ["WritebackTmp", 0],
+    ["CommitLimit", commitLimitBytes(total, swap.totalBytes, host)],
+    // No cgroup accounts promises of memory; what was kept of them is the least it can be.
+    ["Committed_AS", stat.anon + shmem + (swap.totalBytes - swap.freeBytes)],
+    ["VmallocUsed", stat.vmalloc],
+    ["Percpu", stat.percpu],
+    ["HardwareCorrupted", 0],
+    ["AnonHugePages", stat.anonThp],
+    ["ShmemHugePages", stat.shmemThp],
+    ["ShmemPmdMapped", 0],
+    ["FileHugePages", stat.fileThp],
+    ["FilePmdMapped", 0],
+    ["CmaTotal", 0],
+    ["CmaFree", 0],
+    ["Unaccepted", 0],
+    ["Balloon", 0],
+    ["GPUActive", 0],
+    ["GPUReclaim", 0],
+    // How the kernel maps the machine's RAM for itself is nothing that a container has a part of.
+    ["DirectMap4k", 0],
+    ["DirectMap64k", 0],
+    ["DirectMap1M", 0],
+    ["DirectMap2M", 0],
+    ["DirectMap4M", 0],
+    ["DirectMap1G", 0],
+    ["DirectMap2G", 0],
+  ]);
+}
+
+/** The host's overcommit ratio, applied to the container's own RAM (kernel: `vm_commit_limit`). */
+function commitLimitBytes(total: number, swapTotal: number, host: HostMemory): number {
+  const hostTotal = host("MemTotal") ?? 0;
+  const ratio =
+    hostTotal > 0 ? ((host("CommitLimit") ?? 0) - (host("SwapTotal") ?? 0)) / hostTotal : 0;
+  return Math.floor(total * clamp(ratio, 0, 1)) + swapTotal;
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.max(least, Math.min(value, most));
+}

@@ -1,0 +1,150 @@
+/**
+ * The mechanics of files, once for all of them: names, attributes, directories, open, read, close.
+ * What there is and what it says comes from a `NodeSource`; texts of open files are kept in
+ * `OpenFiles`.
+ */
+import type { Operations } from "../fuse/operations.ts";
+import { FOPEN } from "../fuse/wire/abi.ts";
+import type { Attributes } from "../fuse/wire/reply.ts";
+import { errno } from "../sys/errno.ts";
+import { localOf, nodeHigh, nodeLow, ownerOf } from "./node_id.ts";
+import type { FoundNode, NodeSource } from "./node_source.ts";
+import { NO_PLACE, type OpenFiles } from "./open_files.ts";
+
+export interface FilesystemOptions {
+  readonly source: NodeSource;
+  readonly openFiles: OpenFiles;
+  /** Times of all nodes: when the mount was made. Seconds since the epoch. */
+  readonly startSeconds: number;
+  /** Told of each read, for the counters: the file, whether it was answered, and the reader. */
+  readonly onRead: (local: number, answered: boolean, reader: number) => void;
+}
+
+const O_ACCMODE = 3;
+const O_RDONLY = 0;
+const FATTR_SIZE = 1 << 3;
+/** Attribute bits that come along with a truncation, and mean nothing of their own then. */
+const FATTR_HARMLESS = FATTR_SIZE | (1 << 6) | (1 << 9) | (1 << 10);
+
+/** @returns the operations of one serving thread */
+export function filesystemOf(options: FilesystemOptions): Operations {
+  const { source, openFiles, onRead } = options;
+  const attributes: Attributes = {
+    ino: 0,
+    mode: 0,
+    size: 0,
+    nlink: 1,
+    atimeSeconds: options.startSeconds,
+    mtimeSeconds: options.startSeconds,
+    ctimeSeconds: options.startSeconds,
+  };
+
+  /** One object for all: it is written into the reply at once. */
+  const attributesOf = (node: FoundNode): Attributes => {
+    attributes.ino = nodeIdOf(node.owner, node.local);
+    attributes.mode = node.mode;
+    attributes.size = node.size;
+    attributes.nlink = (node.mode & S_IFMT) === S_IFDIR ? 2 : 1;
+    return attributes;
+  };
+
+  return {
+    lookup(request, reply) {
+      const owner = ownerOf(request.nodeLow, request.nodeHigh);
+      const found = source.lookup(owner, localOf(request.nodeLow), request.name, request.pid);
+      if (found === undefined) return -errno.ENOENT;
+      const seconds = found.validSeconds;
+      return reply.entry(nodeIdOf(found.owner, found.local), attributesOf(found), seconds, seconds);
+    },
+
+    getattr(request, reply) {
+      const owner = ownerOf(request.nodeLow, request.nodeHigh);
+      const node = source.stat(owner, localOf(request.nodeLow), request.pid);
+      if (node === undefined) return -errno.ESTALE;
+      return reply.attributes(attributesOf(node), node.validSeconds);
+    },
+
+    setattr(request, reply) {
+      // open(O_TRUNC), as shells do it, truncates nothing here, as in procfs. All else is refused.
+      if ((request.valid & ~FATTR_HARMLESS) !== 0) return -errno.EPERM;
+      const owner = ownerOf(request.nodeLow, request.nodeHigh);
+      const node = source.stat(owner, localOf(request.nodeLow), request.pid);
+      if (node === undefined) return -errno.ESTALE;
+      return reply.attributes(attributesOf(node), node.validSeconds);
+    },
+
+    readlink(request, reply) {
+      const owner = ownerOf(request.nodeLow, request.nodeHigh);
+      const target = source.readlink(owner, localOf(request.nodeLow), request.pid);
+      return target === undefined ? -errno.ESTALE : reply.text(target);
+    },
+
+    open(request, reply) {
+      const owner = ownerOf(request.nodeLow, request.nodeHigh);
+      const reader = source.reader(owner, localOf(request.nodeLow), request.pid);
+      const handle = (request.flags & O_ACCMODE) === O_RDONLY ? openFiles.open(reader) : NO_PLACE;
+      return reply.opened(handle, FOPEN.DIRECT_IO | FOPEN.NOFLUSH);
+    },
+
+    read(request, reply) {
+      const { fh, offset, size } = request;
+      if (offset > 0) {
+        const count = openFiles.read(fh, offset, size, reply.data);
+        if (count >= 0) return count;
+      }
+      const local = localOf(request.nodeLow);
+      const owner = ownerOf(request.nodeLow, request.nodeHigh);
+      const reader = openFiles.owner(fh) ?? source.reader(owner, local, request.pid);
+      const text = source.text(reader, local);
+      onRead(local, text !== undefined, reader);
+      if (text === undefined) return -errno.EIO;
+      openFiles.keep(fh, text);
+      return text.copy(reply.data, 0, offset, Math.min(text.length, offset + size));
+    },
+
+    write() {
+      // As the kernel's own files of these names: open for writing, written to by nobody.
+      return -errno.EIO;
+    },
+
+    release(request) {
+      openFiles.close(request.fh);
+      return 0;
+    },
+
+    opendir(_request, reply) {
+      // No handle is needed; but without an answer of ours the kernel would keep one list for all.
+      return reply.opened(0);
+    },
+
+    readdir(request, reply) {
+      const owner = ownerOf(request.nodeLow, request.nodeHigh);
+      const nodes = source.list(owner, localOf(request.nodeLow), request.pid);
+      for (let index = request.offset; index < nodes.length; index++) {
+        const node = nodes[index];
+        if (node === undefined) break;
+        const ino = nodeIdOf(node.owner, node.local);
+        if (!reply.dirent(ino, node.name, node.mode, index + 1)) break;
+      }
+      return reply.length;
+    },
+
+    mkdir: () => -errno.EPERM,
+    mknod: () => -errno.EPERM,
+    create: () => -errno.EPERM,
+    unlink: () => -errno.EPERM,
+    rmdir: () => -errno.EPERM,
+    rename: () => -errno.EPERM,
+    symlink: () => -errno.EPERM,
+    link: () => -errno.EPERM,
+  };
+}
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+
+/** As a number where that is exact, which it always is for files that answer by caller. */
+function nodeIdOf(owner: number, local: number): number | bigint {
+  if (owner === 0) return local;
+  return (BigInt(nodeHigh(owner)) << 32n) | BigInt(nodeLow(owner, local));
+}

@@ -1,0 +1,114 @@
+/**
+ * Texts of files: made from a container's machine, or the host's own; shared for as long as the
+ * freshness bound allows. One renderer a thread.
+ *
+ * A view that fails costs its reader nothing but freshness: the last good text is given again, or
+ * the host's file.
+ */
+import type { Container } from "../caller/container.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Host } from "../machine/host.ts";
+import { toContainerText } from "./sys/host_text.ts";
+import { nodeMeminfo } from "./sys/node_meminfo.ts";
+import { itemOf, type Item } from "./tree.ts";
+
+export interface RendererOptions {
+  readonly host: Host;
+  /** The machine of a container; the same object for the same container. */
+  readonly machineOf: (container: Container) => Machine;
+  readonly nowMs: () => number;
+  /** Age in milliseconds up to which a text is given again; 0: never. */
+  readonly freshnessMs: number;
+  /** Told of views that threw. */
+  readonly onError: (error: unknown, path: string) => void;
+}
+
+interface Kept {
+  text: Buffer;
+  /** When the reading of what it is made of began. */
+  atMs: number;
+}
+
+/** Containers of which texts are kept at most. */
+const MAX_CONTAINERS = 4096;
+/** Stands for the host among the keys of containers. */
+const HOST = 0;
+
+export class Renderer {
+  readonly #options: RendererOptions;
+  /** By container's key and file's number. */
+  readonly #kept = new Map<number, Map<number, Kept>>();
+
+  constructor(options: RendererOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The text of file `local` for a container, `undefined` standing for the host.
+   * @returns `undefined` if neither the container's nor the host's text is to be had
+   */
+  text(container: Container | undefined, local: number): Buffer | undefined {
+    const { freshnessMs, nowMs } = this.#options;
+    const atMs = nowMs();
+    const texts = this.#texts(container?.key ?? HOST);
+    const kept = texts.get(local);
+    if (kept !== undefined && atMs - kept.atMs < freshnessMs) return kept.text;
+    const item = itemOf(local);
+    if (item === undefined) return undefined;
+    const made = this.#make(container, item);
+    if (made === undefined) return kept?.text;
+    const text = Buffer.from(made, "latin1");
+    if (kept === undefined) texts.set(local, { text, atMs });
+    else {
+      kept.text = text;
+      kept.atMs = atMs;
+    }
+    return text;
+  }
+
+  /** The last text made of a file, however old; for a request that cannot wait. */
+  last(containerKey: number, local: number): Buffer | undefined {
+    return this.#kept.get(containerKey)?.get(local)?.text;
+  }
+
+  #texts(key: number): Map<number, Kept> {
+    let texts = this.#kept.get(key);
+    if (texts === undefined) {
+      if (this.#kept.size >= MAX_CONTAINERS) this.#kept.clear();
+      this.#kept.set(key, (texts = new Map()));
+    }
+    return texts;
+  }
+
+  #make(container: Container | undefined, item: Item): string | undefined {
+    if (container !== undefined) {
+      try {
+        const text = this.#own(this.#options.machineOf(container), item);
+        if (text !== undefined) return text;
+      } catch (error) {
+        this.#options.onError(error, item.path);
+      }
+    }
+    return this.#hosts(item);
+  }
+
+  #own(machine: Machine, item: Item): string | undefined {
+    if (item.view !== undefined) return item.view.render(machine);
+    const name = item.name ?? "";
+    if (item.cpu !== undefined) {
+      const hostCpu = machine.topology().hostCpus[item.cpu];
+      if (hostCpu === undefined) return undefined;
+      const text = machine.host.sysText(`devices/system/cpu/cpu${hostCpu}/${name}`);
+      return text && toContainerText(machine, name, text);
+    }
+    if (item.node !== undefined && name === "meminfo") return nodeMeminfo(machine, item.node);
+    const text = machine.host.sysText(item.path.slice("sys/".length));
+    return text && toContainerText(machine, name, text);
+  }
+
+  #hosts(item: Item): string | undefined {
+    const { host } = this.#options;
+    if (item.path.startsWith("proc/")) return host.procText(item.path.slice("proc/".length));
+    return host.sysText(item.path.slice("sys/".length));
+  }
+}
