@@ -11,7 +11,11 @@ const NAMES = "count-names";
 const LATENCY = "latency";
 
 const MAX_FILES = 64;
+/** A word that says whether the name is there, then the name. */
 const NAME_BYTES = 48;
+const UNNAMED = 0;
+const CLAIMED = 1;
+const NAMED = 2;
 
 /**
  * How a request ended: `ok`, `error` (an errno nobody expects, such as EIO), `expected` (an errno
@@ -41,11 +45,12 @@ export function ensureCounters(state: SharedState): void {
   state.ensureRegion(LATENCY, MAX_SLOTS * LATENCY_ROW * 8);
 }
 
-/** Adds up, and gives each file its place. */
+/** Adds up the rows of all threads, and gives each file its place in them. */
 export class Counters {
   readonly #counts: Float64Array;
   readonly #latency: Float64Array;
   readonly #names: Buffer;
+  readonly #claims: Int32Array;
 
   constructor(state: SharedState) {
     const counts = state.region(COUNTS);
@@ -54,19 +59,25 @@ export class Counters {
     this.#counts = new Float64Array(counts.buffer, counts.byteOffset, counts.byteLength / 8);
     this.#latency = new Float64Array(latency.buffer, latency.byteOffset, latency.byteLength / 8);
     this.#names = Buffer.from(names.buffer, names.byteOffset, names.byteLength);
+    this.#claims = new Int32Array(names.buffer, names.byteOffset, names.byteLength / 4);
   }
 
   /**
-   * Number of `file` in the table. New names are given a place by the main thread before workers
-   * start; when the table is full, the last place counts all the rest.
+   * Number of `file` in the table; a new name is given the next one. Threads of two servers may do
+   * that at once, so a place is claimed before it is named. When the table is full, or who claimed a
+   * place died over it, the last place counts.
    */
   place(file: string): number {
-    for (let index = 0; index < MAX_FILES; index++) {
-      const name = this.#name(index);
-      if (name === file) return index;
-      if (name !== "") continue;
-      this.#names.write(file, index * NAME_BYTES, NAME_BYTES - 1, "latin1");
-      return index;
+    for (let index = 0; index < MAX_FILES - 1; index++) {
+      const word = (index * NAME_BYTES) / 4;
+      const claim = Atomics.compareExchange(this.#claims, word, UNNAMED, CLAIMED);
+      if (claim === UNNAMED) {
+        this.#names.write(file, index * NAME_BYTES + 4, NAME_BYTES - 5, "latin1");
+        Atomics.store(this.#claims, word, NAMED);
+        return index;
+      }
+      for (let turn = 0; turn < 1e5 && Atomics.load(this.#claims, word) !== NAMED; turn++);
+      if (this.#name(index) === file) return index;
     }
     return MAX_FILES - 1;
   }
@@ -84,8 +95,7 @@ export class Counters {
   byFile(): Map<string, FileCounts> {
     const files = new Map<string, FileCounts>();
     for (let index = 0; index < MAX_FILES; index++) {
-      const name = this.#name(index);
-      if (name === "") break;
+      const name = this.#name(index) || "others";
       const sums = RESULTS.map((_, result) => this.#sum(index * RESULTS.length + result));
       if (sums.every((sum) => sum === 0)) continue;
       const [ok = 0, error = 0, expected = 0, late = 0] = sums;
@@ -105,10 +115,12 @@ export class Counters {
     return { counts, sumUs };
   }
 
+  /** Empty for a place without a name. */
   #name(index: number): string {
     const at = index * NAME_BYTES;
-    const end = this.#names.indexOf(0, at);
-    return this.#names.toString("latin1", at, Math.min(end, at + NAME_BYTES));
+    if (this.#names.readInt32LE(at) !== NAMED) return "";
+    const end = this.#names.indexOf(0, at + 4);
+    return this.#names.toString("latin1", at + 4, Math.min(end, at + NAME_BYTES));
   }
 
   #sum(cell: number): number {

@@ -28,7 +28,7 @@ export interface FilesystemContext {
   /** Shared with all threads and with successors; regions are set aside by `ensureFilesystemMemory`. */
   readonly state: SharedState;
   readonly log: Logger;
-  /** Place of a file in the request counters; give all names in `ensureFilesystemMemory`. */
+  /** Place of a file in the request counters, made if there is none. */
   place(file: string): number;
   /** Where this thread counts. */
   readonly row: CounterRow;

@@ -6,7 +6,6 @@ import { parseCpuList } from "../host/cpu_list.ts";
 import { HistoryTable, historyBytes } from "../machine/history.ts";
 import { readFile } from "../sys/read.ts";
 import { OPEN_FILES_SIZE, OpenFiles, openFilesBytes } from "../vfs/open_files.ts";
-import { VIEWS } from "../views/index.ts";
 import type { SharedState } from "./state.ts";
 
 /** Files that are not counted by name: those of sysfs that are the host's. */
@@ -17,9 +16,7 @@ const HISTORY = "history";
 const HISTORY_SLOTS = 2048;
 
 /** Sets aside what the filesystem keeps in shared memory. Main thread, before workers start. */
-export function ensureFilesystemMemory(state: SharedState, place: (file: string) => number): void {
-  for (const view of VIEWS) place(view.path);
-  place(OTHER_FILES);
+export function ensureFilesystemMemory(state: SharedState): void {
   state.ensureRegion(OPEN_FILES, openFilesBytes(OPEN_FILES_SIZE));
   state.ensureRegion(HISTORY, historyBytes(HISTORY_SLOTS, hostCpuCount()));
 }

@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os";
 import { exitNow, setInherit } from "../sys/native.ts";
 import { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
-import { Counters, ensureCounters } from "./counters.ts";
+import { ensureCounters } from "./counters.ts";
 import { ensureFilesystemMemory } from "./filesystem_memory.ts";
 import { ensureNegotiated } from "./negotiated.ts";
 import type { Services } from "./services.ts";
@@ -62,8 +62,7 @@ export class Server {
     ensureSlots(this.#state);
     ensureCounters(this.#state);
     ensureNegotiated(this.#state);
-    const counters = new Counters(this.#state);
-    ensureFilesystemMemory(this.#state, (file) => counters.place(file));
+    ensureFilesystemMemory(this.#state);
     this.#pool = new WorkerPool(config, this.#state, this.#generation, this.#log, {
       ready: (replayed) => this.#onReady(replayed),
       unmounted: () => this.#onUnmounted(),
