@@ -7,7 +7,7 @@ import { openContainerCgroups } from "../cgroup/container.ts";
 import type { CgroupLayout } from "../cgroup/layout.ts";
 import { cgroupDirectory, cgroupId, cgroupPaths, directoryId } from "../cgroup/paths.ts";
 import type { CgroupPaths, Hierarchy } from "../cgroup/types.ts";
-import { openByHandle } from "../sys/native.ts";
+import { closeFd, openByHandle } from "../sys/native.ts";
 import type { HostPid } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
 import { Container } from "./container.ts";
@@ -140,7 +140,7 @@ function directoryByHandle(top: string, id: number, procRoot: string): string | 
   } catch {
     return undefined;
   } finally {
-    if (fd >= 0) closeSync(fd);
+    if (fd >= 0) closeFd(fd);
     if (topFd >= 0) closeSync(topFd);
   }
 }

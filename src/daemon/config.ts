@@ -59,7 +59,7 @@ export const DEFAULT_VIEW: ViewConfig = {
   zswap: true,
   cgroupTree: false,
   psiPoll: false,
-  freshnessMs: 0,
+  freshnessMs: 10,
 };
 
 export const DEFAULT_CONFIG: DaemonConfig = {

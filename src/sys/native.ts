@@ -26,6 +26,7 @@ const fn = {
   getxattr: libc.func("long getxattr(const char*, const char*, void*, size_t)"),
   setxattr: libc.func("int setxattr(const char*, const char*, void*, size_t, int)"),
   removexattr: libc.func("int removexattr(const char*, const char*)"),
+  close: libc.func("int close(int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
   fchdir: libc.func("int fchdir(int)"),
   chroot: libc.func("int chroot(const char*)"),
@@ -258,6 +259,11 @@ export function pidfdAlive(pidfd: number): boolean {
 /** ioctl(2) whose argument is a buffer, read or written by the kernel. */
 export function ioctl(fd: number, request: number, argument: Buffer): number {
   return check(fn.ioctl(fd, request, "void*", argument), `ioctl 0x${request.toString(16)}`);
+}
+
+/** Closes a descriptor that was opened here: Node's own close warns of those it did not open. */
+export function closeFd(fd: number): void {
+  fn.close(fd);
 }
 
 /**
