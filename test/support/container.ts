@@ -3,7 +3,7 @@
  * machine's own root filesystem, so that every installed tool can run inside.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CgroupTree, type Limits } from "./cgroup_tree.ts";
 import { run, type RunOptions, type Result, tryRun } from "./run.ts";
@@ -21,7 +21,7 @@ export interface ContainerOptions {
   readonly mountpoint?: string;
   /** Own user namespace: container root is this host uid, with 65536 ids. */
   readonly userBase?: number;
-  /** Own time namespace. @default false */
+  /** Own time namespace, whose clock since boot begins with the container. @default false */
   readonly timeNamespace?: boolean;
   /** Join the pid namespace of the process with this host pid, or the host's; default: a new one. */
   readonly pidNamespaceOf?: number;
@@ -132,7 +132,7 @@ function launchScript(
 ): string {
   const unshare = ["unshare", "--mount", "--cgroup", "--propagation", "private"];
   if (options.pidNamespaceOf === undefined) unshare.push("--pid", "--fork", "--kill-child");
-  if (options.timeNamespace === true) unshare.push("--time");
+  if (options.timeNamespace === true) unshare.push("--time", `--boottime=-${bootSeconds()}`);
   const enter: string[] = [];
   if (userHolder !== undefined) {
     enter.push("nsenter", `--user=/proc/${userHolder}/ns/user`, "-S", "0", "-G", "0");
@@ -143,6 +143,11 @@ function launchScript(
   return `set -e
 ${cgroups.joinScript()}
 exec ${[...enter, ...unshare].join(" ")} sh -c ${quote(insideScript(cgroups, options))}`;
+}
+
+/** Whole seconds since the machine's boot. */
+function bootSeconds(): number {
+  return Math.floor(Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]));
 }
 
 /** What runs as the container's pid 1 until init takes its place. */
@@ -180,6 +185,7 @@ export function classicBinds(mountpoint: string): Map<string, string> {
   const binds = new Map<string, string>();
   for (const name of readdirSync(join(mountpoint, "proc"))) {
     const source = join(mountpoint, "proc", name);
+    if (!existsSync(join("/proc", name))) continue;
     if (!statSync(source).isDirectory()) {
       binds.set(`/proc/${name}`, source);
       continue;
@@ -187,10 +193,15 @@ export function classicBinds(mountpoint: string): Map<string, string> {
     for (const inner of readdirSync(source))
       binds.set(`/proc/${name}/${inner}`, join(source, inner));
   }
-  const cpu = "sys/devices/system/cpu";
-  const offered = readdirSync(join(mountpoint, cpu));
-  if (offered.includes("uevent")) binds.set(`/${cpu}`, join(mountpoint, cpu));
-  else for (const name of offered) binds.set(`/${cpu}/${name}`, join(mountpoint, cpu, name));
+  const system = "sys/devices/system";
+  for (const kind of readdirSync(join(mountpoint, system))) {
+    const offered = readdirSync(join(mountpoint, system, kind));
+    // A directory with a uevent is as whole as the kernel's: bound as one.
+    const whole = offered.includes("uevent");
+    for (const name of whole ? [""] : offered) {
+      binds.set(join("/", system, kind, name), join(mountpoint, system, kind, name));
+    }
+  }
   return binds;
 }
 

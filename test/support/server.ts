@@ -14,6 +14,8 @@ export type ServerKind = "ours" | "peer";
 
 export interface ServerOptions {
   readonly kind?: ServerKind;
+  /** The program to start instead of this project's own `bin/lxcfs`. */
+  readonly command?: string;
   /** Further arguments, before the mountpoint. */
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -54,7 +56,11 @@ export class Server {
     mkdirSync(mountpoint);
     mkdirSync(join(directory, "run"));
     const undo = guardWith(stopScript(directory));
-    const argv = [...commandOf(kind, directory), ...(options.args ?? []), mountpoint];
+    const argv = [
+      ...commandOf(kind, directory, options.command),
+      ...(options.args ?? []),
+      mountpoint,
+    ];
     const startedMs = performance.now();
     const [program = "", ...rest] = argv;
     const child = spawn(program, rest, {
@@ -156,10 +162,10 @@ export function peerVersion(): string {
   return /\d+(\.\d+)+/.exec(stdout + stderr)?.[0] ?? "unknown";
 }
 
-function commandOf(kind: ServerKind, directory: string): string[] {
+function commandOf(kind: ServerKind, directory: string, command = lxcfsCommand): string[] {
   const pidfile = join(directory, "lxcfs.pid");
   if (kind === "peer") return ["/usr/bin/lxcfs", "-f", "-l", "-p", pidfile];
-  return [lxcfsCommand, "-f", "-p", pidfile, "--runtime-dir", join(directory, "run")];
+  return [command, "-f", "-p", pidfile, "--runtime-dir", join(directory, "run")];
 }
 
 function processesOf(directory: string): number[] {
