@@ -168,7 +168,8 @@ function insideScript(cgroups: CgroupTree, options: ContainerOptions): string {
 
 /** What a runtime mounts at /sys/fs/cgroup: each hierarchy anew, rooted at the cgroup namespace. */
 function cgroupMounts(cgroups: CgroupTree): string[] {
-  const lines: string[] = [];
+  // The host's own would stay in mountinfo, hidden. A user namespace may not take them away.
+  const lines = ["umount -l /sys/fs/cgroup 2>/dev/null || :"];
   const single = cgroups.hierarchies.length === 1 && cgroups.hierarchies[0]?.version === 2;
   // Always: the kernel refuses to mount the v2 filesystem right on top of itself.
   lines.push("mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup");
