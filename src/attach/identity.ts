@@ -3,14 +3,13 @@ import { CallerResolver } from "../caller/resolver.ts";
 import { ContainerRegistry } from "../caller/registry.ts";
 import { detectLayout } from "../cgroup/layout.ts";
 import { SystemClock } from "../sys/clock.ts";
+import { readPageBytes } from "../host/page_size.ts";
 import { readFile } from "../sys/read.ts";
 
 /** @returns `undefined` for a process that is in no container, or gone */
 export type ContainerNameOf = (pid: number) => string | undefined;
 
 const MAX_CONTAINERS = 64;
-/** Not used for what is asked here: no figure is read. */
-const PAGE_BYTES = 4096;
 
 /**
  * Asks as the server does when that process reads, so that both come to the same container.
@@ -21,7 +20,7 @@ export function containerNames(procRoot: string): { nameOf: ContainerNameOf; clo
   const registry = new ContainerRegistry({
     ...{ procRoot, layout, root: "" },
     maxContainers: MAX_CONTAINERS,
-    pageBytes: PAGE_BYTES,
+    pageBytes: readPageBytes(procRoot),
   });
   const resolver = new CallerResolver({
     ...{ procRoot, layout, registry, clock: new SystemClock() },

@@ -1,41 +1,11 @@
 /** Dead mounts, made by killing the original LXCFS, and their replacement by those of another. */
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { heal } from "../../src/attach/heal.ts";
 import { AttachPool } from "../../src/attach/pool.ts";
 import { mount } from "../../src/sys/native.ts";
-import { cannotRun, enterSandbox, Scratch, TestContainer, until } from "./sandbox.ts";
-
-const skip =
-  cannotRun ||
-  (spawnSync("lxcfs", ["--version"]).status === 0 ? false : "needs Debian's package lxcfs");
-
-/** Starts the original on a directory of its own. */
-async function startLxcfs(scratch: Scratch, name: string): Promise<LxcfsProcess> {
-  const mountPoint = scratch.path(name);
-  mkdirSync(mountPoint);
-  const child = spawn(
-    "setpriv",
-    ["--pdeathsig", "KILL", "lxcfs", "-f", "-p", scratch.path(`${name}.pid`), mountPoint],
-    { stdio: "ignore" },
-  );
-  scratch.alsoUnmount(mountPoint);
-  await until(() => readFileSync("/proc/self/mountinfo", "latin1").includes(`${mountPoint} `));
-  return { mountPoint, child };
-}
-
-interface LxcfsProcess {
-  readonly mountPoint: string;
-  readonly child: ChildProcess;
-}
-
-async function kill({ child }: LxcfsProcess): Promise<void> {
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
-  await gone;
-}
+import { cannotRunLxcfs, kill, startLxcfs, type LxcfsProcess } from "./lxcfs_process.ts";
+import { enterSandbox, Scratch, TestContainer } from "./sandbox.ts";
 
 const FILES = ["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime"];
 
@@ -48,7 +18,7 @@ function bindAll(mountPoint: string): string {
   ].join(" && ");
 }
 
-describe("healing", { skip }, () => {
+describe("healing", { skip: cannotRunLxcfs }, () => {
   let scratch: Scratch;
   let pool: AttachPool;
   let dying: LxcfsProcess;

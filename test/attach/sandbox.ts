@@ -4,7 +4,15 @@
  * with the namespace, containers by their parent-death signal.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -75,13 +83,31 @@ export class TestContainer {
   }
 
   /** @param flags further options of unshare(1), such as `-U --map-root-user` */
-  static async start(flags: readonly string[] = [], script = ":"): Promise<TestContainer> {
+  static start(flags: readonly string[] = [], script = ":"): Promise<TestContainer> {
+    const shell = ["sh", "-c", `${script}\necho ready; exec sleep 1000`];
+    return TestContainer.#run(["--mount-proc", ...flags, ...shell]);
+  }
+
+  /** With the mounts' propagation left as it is. */
+  static startPlain(): Promise<TestContainer> {
+    const shell = ["sh", "-c", "echo ready; exec sleep 1000"];
+    return TestContainer.#run(["--propagation", "unchanged", ...shell]);
+  }
+
+  /** With `root`, a mount point, as its root, in which there is nothing but busybox, /proc and /sys. */
+  static startIn(root: string): Promise<TestContainer> {
+    copyFileSync("/usr/bin/busybox", join(root, "busybox"));
+    mkdirSync(join(root, "old"));
+    const script = `mount -t proc proc ${root}/proc && mount -t sysfs sysfs ${root}/sys &&
+      cd ${root} && pivot_root . old && exec /busybox sh -c '
+        /busybox umount -l /old; echo ready; exec /busybox sleep 1000'`;
+    return TestContainer.#run(["sh", "-c", script]);
+  }
+
+  static async #run(args: readonly string[]): Promise<TestContainer> {
     const outer = spawn(
       "setpriv",
-      [
-        ...["--pdeathsig", "KILL", "unshare", "-m", "-p", "-f", "--kill-child", "--mount-proc"],
-        ...[...flags, "sh", "-c", `${script}; echo ready; exec sleep 1000`],
-      ],
+      ["--pdeathsig", "KILL", "unshare", "-m", "-p", "-f", "--kill-child", ...args],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     await new Promise<void>((resolve, reject) => {
