@@ -41,7 +41,11 @@ export const OPTIONS: readonly Option[] = [
   { name: "enable-psi-poll", help: "let containers arm triggers on their pressure files" },
   { name: "runtime-dir", value: "DIR", help: "directory of pidfile and sockets (default /run)" },
   { name: "cpu-policy", value: "POLICY", help: "CPUs shown: cpuset (default), quota or none" },
-  { name: "freshness", value: "MS", help: "how old an answer may be, milliseconds (default 10; 0: never)" },
+  {
+    name: "freshness",
+    value: "MS",
+    help: "how old an answer may be, milliseconds (default 10; 0: never)",
+  },
   { name: "metrics", value: "ADDRESS", help: "serve metrics on HOST:PORT or on a socket /PATH" },
   { name: "workers", value: "N", help: "serving threads (default: by cores, 2 to 3)" },
   { name: "deadline", value: "MS", help: "answer a stuck read after so long (default 2000)" },
@@ -81,7 +85,9 @@ export function parseMountCommand(args: readonly string[]): Command {
     throw new UsageError('the mountpoint is missing: try "lxcfs /var/lib/lxcfs"');
   }
   if (rest.length > 0) {
-    throw new UsageError(`one mountpoint is expected, found ${positionals.length}: ${positionals.join(" ")}`);
+    throw new UsageError(
+      `one mountpoint is expected, found ${positionals.length}: ${positionals.join(" ")}`,
+    );
   }
   const text = (name: string, fallback: string): string => {
     const value = values[name];
@@ -93,7 +99,11 @@ export function parseMountCommand(args: readonly string[]): Command {
     mountOptions: text("options", ""),
     pidfile: typeof values["pidfile"] === "string" ? values["pidfile"] : undefined,
     runtimeDir: text("runtime-dir", "/run"),
-    cpuPolicy: oneOf("cpu-policy", text("cpu-policy", values["enable-cfs"] ? "quota" : "cpuset"), CPU_POLICIES),
+    cpuPolicy: oneOf(
+      "cpu-policy",
+      text("cpu-policy", values["enable-cfs"] ? "quota" : "cpuset"),
+      CPU_POLICIES,
+    ),
     swap: values["disable-swap"] !== true,
     zswap: values["disable-zswap"] !== true,
     cgroupTree: values["enable-cgroup"] === true,

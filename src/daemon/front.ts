@@ -155,12 +155,16 @@ async function freeMountpoint(path: string, controlSocket: string): Promise<Stat
     }
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) {
-      throw new Error(`Cannot mount on ${path}: no such directory; make it with "mkdir -p ${path}"`);
+      throw new Error(
+        `Cannot mount on ${path}: no such directory; make it with "mkdir -p ${path}"`,
+      );
     }
     if (!stat.isDirectory()) throw new Error(`Cannot mount on ${path}: it is not a directory`);
     return undefined;
   }
-  throw new Error(`Cannot mount on ${path}: more than ${MAX_STACKED} dead mounts are stacked there`);
+  throw new Error(
+    `Cannot mount on ${path}: more than ${MAX_STACKED} dead mounts are stacked there`,
+  );
 }
 
 /** The thread that asked may never come back, so an ordinary exit could hang. */

@@ -10,7 +10,10 @@ import { prctl } from "../sys/native.ts";
 export const NEEDED_CAPABILITIES: Readonly<Record<string, { number: number; why: string }>> = {
   CHOWN: { number: 0, why: "a container's new cgroups belong to its own root" },
   DAC_OVERRIDE: { number: 1, why: "writes in cgroups that were given away to a container" },
-  DAC_READ_SEARCH: { number: 2, why: "cgroups are opened by handle, files of other users are read" },
+  DAC_READ_SEARCH: {
+    number: 2,
+    why: "cgroups are opened by handle, files of other users are read",
+  },
   FOWNER: { number: 3, why: "modes of cgroups that were given away" },
   KILL: { number: 5, why: "asks whether a process of another user still lives" },
   SETGID: { number: 6, why: "enters user namespaces to attach" },

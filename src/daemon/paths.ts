@@ -11,7 +11,10 @@ export function controlDirectory(runtimeDir: string): string {
  * have 4095, so the name is its last part, for people, and a hash of the whole, for uniqueness.
  */
 export function controlSocketPath(runtimeDir: string, mountpoint: string): string {
-  const label = basename(mountpoint).replaceAll(/[^\w.-]/g, "_").slice(0, 24) || "root";
+  const label =
+    basename(mountpoint)
+      .replaceAll(/[^\w.-]/g, "_")
+      .slice(0, 24) || "root";
   return join(controlDirectory(runtimeDir), `${label}-${fnv1a(mountpoint)}.sock`);
 }
 

@@ -3,7 +3,15 @@
  * the content says which. The lock belongs to the process and survives execve, so the front takes it
  * and the holder, which is the same process, owns it.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { constants } from "node:fs";
 import { lockWholeFile } from "../sys/native.ts";
 

@@ -32,7 +32,9 @@ export function selfTest(operations: Operations): void {
   read.writeUInt32LE(READ_BYTES, 16);
   const text = asker.ask(Opcode.READ, node, read).toString("latin1");
   if (!text.startsWith("MemTotal:")) {
-    throw new Error(`Self-test failed: /proc/meminfo begins with ${JSON.stringify(text.slice(0, 40))}`);
+    throw new Error(
+      `Self-test failed: /proc/meminfo begins with ${JSON.stringify(text.slice(0, 40))}`,
+    );
   }
   if (operations.release) {
     // fuse_release_in: fh, flags, release_flags, lock_owner
@@ -72,7 +74,9 @@ class Asker implements Channel {
     const error = this.#answer.readInt32LE(4);
     if (error < 0) {
       const said = errnoName(-error);
-      throw new Error(`Self-test failed: opcode ${opcode} answers ${said}`, { cause: this.#thrown });
+      throw new Error(`Self-test failed: opcode ${opcode} answers ${said}`, {
+        cause: this.#thrown,
+      });
     }
     return this.#answer.subarray(Size.OUT_HEADER);
   }

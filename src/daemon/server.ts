@@ -136,7 +136,6 @@ export class Server {
       mountpoint: this.#config.mountpoint,
       version: this.#version,
       role: this.#role,
-      workers: this.#pool.size,
     });
     if (this.#predecessor > 0) this.#inheritWhenGone();
   }
@@ -165,7 +164,9 @@ export class Server {
     process.on("SIGUSR2", () => {
       const hostView = this.#state.get("hostView") === 0 ? 1 : 0;
       this.#state.set("hostView", hostView);
-      this.#log.info(hostView ? "all callers see the host's values" : "callers see their own values");
+      this.#log.info(
+        hostView ? "all callers see the host's values" : "callers see their own values",
+      );
     });
     // Sent to the server, though meant for the holder.
     process.on("SIGUSR1", () => process.kill(process.ppid, "SIGUSR1"));

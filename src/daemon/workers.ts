@@ -65,11 +65,12 @@ export class WorkerPool {
   }
 
   /**
-   * Starts `count` threads. The first executes the requests of `inherited` slots before its own, and
-   * is the one that tests itself if asked to.
+   * Starts a thread that first executes the requests of `inherited` slots, and, if asked to, tests
+   * itself; once it serves, `count - 1` others. One after the other, because the first answer matters
+   * and each start takes a core for a while.
    */
   start(count: number, inherited: readonly Slot[], selfTest: boolean): void {
-    for (let i = 0; i < count; i++) this.#spawn(i === 0 ? inherited : [], selfTest && i === 0);
+    this.#spawn(inherited, selfTest, count - 1);
     const periodMs = Math.max(20, this.#config.deadlineMs / LOOKS_PER_DEADLINE);
     setInterval(() => this.#look(), periodMs);
   }
@@ -95,7 +96,7 @@ export class WorkerPool {
     for (const { slot } of this.#threads) slot.stop();
   }
 
-  #spawn(inherited: readonly Slot[], selfTest = false): void {
+  #spawn(inherited: readonly Slot[], selfTest = false, others = 0): void {
     const slot = takeSlot(this.#state, this.#generation);
     if (slot === undefined) {
       this.#log.error("no slot is free for another serving thread");
@@ -121,6 +122,7 @@ export class WorkerPool {
       if (message.kind === "ready") {
         ready = true;
         this.#events.ready(message.replayed);
+        for (let i = 0; i < others; i++) this.#spawn([]);
       } else {
         ended = true;
         if (message.reason === "unmounted") this.#events.unmounted();
