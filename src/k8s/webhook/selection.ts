@@ -27,6 +27,17 @@ export interface InjectionSettings {
   skipRuntimeClasses: readonly string[];
   /** Whether pods with `hostUsers: false` are mounted into: needs FUSE_ALLOW_IDMAP, Linux 6.12. */
   userNamespaces: boolean;
+  /** Labels of namespaces that opt in. The webhook is only ever called for such; the agent asks. */
+  namespaceLabels: readonly NamespaceLabel[];
+  /** Whether a pod's own label opts it in where its namespace has not. */
+  podOptIn: boolean;
+}
+
+/** A label by which a namespace opts in, and a name for it in the chart's objects. */
+export interface NamespaceLabel {
+  name: string;
+  key: string;
+  value: string;
 }
 
 /** Settings where the chart says nothing. */
@@ -36,6 +47,12 @@ export const DEFAULT_SETTINGS: InjectionSettings = {
   skipNamespaces: ["kube-system", "kube-public", "kube-node-lease"],
   skipRuntimeClasses: ["kata*", "gvisor*", "runsc*", "sysbox*"],
   userNamespaces: false,
+  namespaceLabels: [
+    { name: "lxcfs", key: INJECT, value: "enabled" },
+    { name: "aliyun", key: "lxcfs-admission-webhook", value: "enabled" },
+    { name: "mount-lxcfs", key: "mount-lxcfs", value: "enabled" },
+  ],
+  podOptIn: true,
 };
 
 /** Why a pod is left as it is. */

@@ -1,7 +1,7 @@
-/** The webhook's settings file: JSON, written by the chart into a ConfigMap. */
+/** The settings file of webhook and agent: JSON, written by the chart into a ConfigMap. */
 import { readFileSync } from "node:fs";
 import { SERVED_FILES } from "../names.ts";
-import type { InjectionSettings } from "./selection.ts";
+import type { InjectionSettings, NamespaceLabel } from "./selection.ts";
 import { DEFAULT_SETTINGS } from "./selection.ts";
 
 /** Reads the settings file. @throws with the file's name and what is wrong with it */
@@ -36,8 +36,13 @@ export function parseSettings(text: string): InjectionSettings {
         settings.skipRuntimeClasses = stringList(key, value);
         break;
       case "userNamespaces":
+      case "podOptIn":
         if (typeof value !== "boolean") throw wrong(key, value);
-        settings.userNamespaces = value;
+        settings[key] = value;
+        break;
+      case "namespaceLabels":
+        if (!Array.isArray(value) || !value.every(isNamespaceLabel)) throw wrong(key, value);
+        settings.namespaceLabels = value;
         break;
       default:
         throw new RangeError(`unknown setting "${key}"`);
@@ -49,6 +54,16 @@ export function parseSettings(text: string): InjectionSettings {
       `"files" names "${unknown}": expected some of ${[...SERVED_FILES.keys()].join(", ")}`,
     );
   return settings;
+}
+
+function isNamespaceLabel(value: unknown): value is NamespaceLabel {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    ["name", "key", "value"].every(
+      (key) => typeof (value as Record<string, unknown>)[key] === "string",
+    )
+  );
 }
 
 function stringList(key: string, value: unknown): string[] {
