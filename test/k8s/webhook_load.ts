@@ -14,7 +14,7 @@ import { makeCa, makeServing } from "../../src/k8s/webhook/certificates.ts";
 import { DEFAULT_SETTINGS } from "../../src/k8s/webhook/selection.ts";
 import { WebhookServer } from "../../src/k8s/webhook/server.ts";
 import { FileKeeper } from "../../src/k8s/webhook/keeper.ts";
-import { reviewNames, reviewText } from "../../src/k8s/webhook/testing.ts";
+import { reviewNames, reviewText } from "./reviews.ts";
 import { Logger } from "../../src/sys/log.ts";
 
 const NAME = "lxcfs-webhook.lxcfs.svc";

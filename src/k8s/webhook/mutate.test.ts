@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { Container, Pod, Volume } from "../api/objects.ts";
-import { CONFLICTS, DEFAULT_FILES, INJECT, SERVED_FILES, STATUS } from "../names.ts";
+import type { Pod } from "../api/objects.ts";
+import { DEFAULT_FILES, SERVED_FILES, STATUS } from "../names.ts";
 import { mutateEphemeral, mutatePod } from "./mutate.ts";
 import { mutationFor } from "./review.ts";
 import type { SkipReason } from "./selection.ts";
 import { DEFAULT_SETTINGS } from "./selection.ts";
-import { applied, recorded, reviewNames } from "./testing.ts";
+import { anyPod, applied, recorded, reviewNames } from "../../../test/k8s/reviews.ts";
 
 const ALL = [
   "/proc/cpuinfo",
@@ -185,76 +185,6 @@ describe("ephemeral containers", () => {
     );
   });
 });
-
-const anyPod: fc.Arbitrary<Pod> = (() => {
-  const volumeNames = ["data", "lxcfs-meminfo", "lxcfs-cpu", "lxcfs-uptime"];
-  const mountPaths = [
-    "/data",
-    "/proc",
-    "/proc/meminfo",
-    "/proc/meminfo/",
-    "/sys",
-    "/",
-    "/procfs",
-    "/sys/devices/system/cpu/online",
-    "/sys/devices/system/cpufreq",
-  ];
-  const mount = fc.record({
-    name: fc.constantFrom(...volumeNames),
-    mountPath: fc.constantFrom(...mountPaths),
-  });
-  const container: fc.Arbitrary<Container> = fc.record(
-    {
-      name: fc.constantFrom("a", "b", "c"),
-      volumeMounts: fc.option(
-        fc.uniqueArray(mount, { maxLength: 3, selector: (m) => m.mountPath }),
-      ),
-    },
-    { requiredKeys: ["name"] },
-  );
-  const volume: fc.Arbitrary<Volume> = fc.record(
-    {
-      name: fc.constantFrom(...volumeNames),
-      hostPath: fc.record({
-        path: fc.constantFrom(
-          "/data",
-          "/run/lxcfs-ts/fs/proc/meminfo",
-          "/run/lxcfs-ts/fs/proc/uptime",
-        ),
-      }),
-    },
-    { requiredKeys: ["name"] },
-  );
-  const containers = fc.option(fc.array(container, { maxLength: 3 }));
-  const pod = fc.record({
-    metadata: fc.record(
-      {
-        labels: fc.option(
-          fc.dictionary(fc.constantFrom(INJECT, "app"), fc.constantFrom("enabled", "x")),
-        ),
-        annotations: fc.option(
-          fc.dictionary(
-            fc.constantFrom("lxcfs.io/files", "lxcfs.io/exclude-containers", STATUS, CONFLICTS),
-            fc.constantFrom("meminfo,cpu", "a", "", "nonsense,uptime"),
-          ),
-        ),
-      },
-      { requiredKeys: [] },
-    ),
-    spec: fc.record(
-      {
-        containers,
-        initContainers: containers,
-        volumes: fc.option(fc.uniqueArray(volume, { maxLength: 3, selector: (v) => v.name })),
-        hostPID: fc.boolean(),
-        hostUsers: fc.boolean(),
-      },
-      { requiredKeys: [] },
-    ),
-  });
-  // As it comes off the wire: plain objects.
-  return pod.map((made) => JSON.parse(JSON.stringify(made)) as Pod);
-})();
 
 describe("mutation of any pod", () => {
   it("applies, is idempotent, takes nothing away, and makes no path twice", () => {

@@ -10,7 +10,7 @@ import { makeCa, makeServing } from "./certificates.ts";
 import { mutationFor } from "./review.ts";
 import { DEFAULT_SETTINGS } from "./selection.ts";
 import { WebhookServer } from "./server.ts";
-import { recorded, reviewNames, reviewText } from "./testing.ts";
+import { recorded, reviewNames, reviewText } from "../../../test/k8s/reviews.ts";
 
 const LIFETIME = { fromMs: Date.now() - 60_000, untilMs: Date.now() + 3_600_000 };
 const NAME = "lxcfs-webhook.lxcfs.svc";
