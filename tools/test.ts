@@ -1,0 +1,139 @@
+/**
+ * Runs every test of the project, or the suites named on the command line, one suite after the
+ * other, and ends with one line that adds them up. A suite is a folder of tests; what each needs and
+ * how long it takes is in docs/testing.md.
+ *
+ *     npm test                    everything
+ *     npm test -- unit fuse       these suites only
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+interface Suite {
+  readonly name: string;
+  /** Where its tests lie below dist/; nothing for a check that is a program. */
+  readonly folder?: string;
+  readonly command?: readonly string[];
+  /** Tests that share no kernel state may run side by side. */
+  readonly concurrency: number;
+  /** Longest time one test file may take. */
+  readonly timeoutSeconds: number;
+}
+
+const SUITES: readonly Suite[] = [
+  check("lint", ["npm", "run", "-s", "lint"]),
+  check("setup", ["sh", "tools/setup-debian.sh"]),
+  { name: "unit", folder: "src", concurrency: 2, timeoutSeconds: 120 },
+  { name: "tools", folder: "tools", concurrency: 2, timeoutSeconds: 120 },
+  { name: "bench", folder: "bench", concurrency: 2, timeoutSeconds: 120 },
+  suite("support", 180),
+  suite("fuse", 180),
+  suite("daemon", 400),
+  suite("attach", 300),
+  suite("containers", 300),
+  suite("differential", 180),
+  suite("programs", 300, "tools"),
+  suite("fidelity", 400),
+  suite("cgroup_tree", 300),
+  suite("chaos", 400),
+  suite("runtimes", 400),
+  suite("package", 400),
+  suite("docs", 120),
+  suite("k8s", 600),
+];
+
+function suite(name: string, timeoutSeconds: number, folder: string = name): Suite {
+  return { name, folder: join("test", folder), concurrency: 1, timeoutSeconds };
+}
+
+function check(name: string, command: readonly string[]): Suite {
+  return { name, command, concurrency: 1, timeoutSeconds: 600 };
+}
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Test files below `folder`, in a fixed order. */
+function testFiles(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".test.js"))
+    .map((name) => join(folder, name))
+    .toSorted();
+}
+
+function runCheck(command: readonly string[]): Counts {
+  const [program = "", ...args] = command;
+  const { status } = spawnSync(program, args, { stdio: "inherit" });
+  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
+}
+
+function runTests(files: readonly string[], each: Suite): Counts {
+  const folder = mkdtempSync(join(tmpdir(), "lxcfs-test-"));
+  const tap = join(folder, "tap");
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      "--test",
+      `--test-concurrency=${each.concurrency}`,
+      `--test-timeout=${each.timeoutSeconds * 1000}`,
+      "--test-reporter=spec",
+      "--test-reporter-destination=stdout",
+      "--test-reporter=tap",
+      `--test-reporter-destination=${tap}`,
+      ...files,
+    ],
+    // A test must not believe that it is a child of another test run.
+    { stdio: "inherit", env: { ...process.env, NODE_TEST_CONTEXT: undefined } },
+  );
+  const text = existsSync(tap) ? readFileSync(tap, "utf8") : "";
+  rmSync(folder, { recursive: true, force: true });
+  const count = (word: string): number =>
+    Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
+  const failed = count("fail") + count("cancelled");
+  return {
+    passed: count("pass"),
+    // A runner that died without a word is a failure, too.
+    failed: failed === 0 && status !== 0 ? 1 : failed,
+    skipped: count("skipped") + count("todo"),
+  };
+}
+
+function main(wanted: readonly string[]): number {
+  const unknown = wanted.find((name) => SUITES.every((each) => each.name !== name));
+  if (unknown !== undefined) {
+    const names = SUITES.map((each) => each.name).join(", ");
+    process.stderr.write(`test: no suite "${unknown}"; there are ${names}\n`);
+    return 2;
+  }
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const lines: string[] = [];
+  for (const each of SUITES) {
+    if (wanted.length > 0 && !wanted.includes(each.name)) continue;
+    const files = each.folder === undefined ? [] : testFiles(join("dist", each.folder));
+    if (each.command === undefined && files.length === 0) continue;
+    const startMs = performance.now();
+    process.stdout.write(`\n=== ${each.name}\n`);
+    const counts = each.command ? runCheck(each.command) : runTests(files, each);
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    total.skipped += counts.skipped;
+    lines.push(
+      `${each.name.padEnd(14)} ${counts.passed} passed, ${counts.failed} failed, ` +
+        `${counts.skipped} skipped  (${seconds} s)`,
+    );
+  }
+  process.stdout.write(`\n${lines.join("\n")}\n\n`);
+  process.stdout.write(
+    `${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
+  );
+  return total.failed === 0 && total.passed > 0 ? 0 : 1;
+}
+
+process.exitCode = main(process.argv.slice(2));
