@@ -9,7 +9,7 @@
  *
  * The cpu rows, the process counts and btime are the container's. Interrupts and context switches
  * are served by the host's CPUs for all containers alike, and no cgroup counts them: these lines are
- * the host's.
+ * the host's, but for the columns of single interrupts, which tell of its devices.
  */
 import type { CpuRow } from "../../machine/cpu_time.ts";
 import type { View } from "../view.ts";
@@ -26,8 +26,6 @@ export const stat: View = {
     const load = machine.load();
     const host = machine.host.stat();
     const sum = { user: 0, nice: 0, system: 0, idle: 0 };
-    // Thousands of numbers on a large machine: passed on, not taken apart.
-    const intrLine = host.rest.slice(0, host.rest.indexOf("\n"));
     let cpus = "";
     for (const [number, row] of rows.entries()) {
       const ticks = toTicks(row);
@@ -38,7 +36,7 @@ export const stat: View = {
       cpus += `cpu${number} ${columns(ticks)}`;
     }
     return (
-      `cpu  ${columns(sum)}${cpus}${intrLine}\n` +
+      `cpu  ${columns(sum)}${cpus}intr ${host.interrupts}\n` +
       `ctxt ${host.contextSwitches}\nbtime ${machine.bootSeconds()}\nprocesses ${load.lastPid}\n` +
       // Whoever reads this is running.
       `procs_running ${Math.max(1, load.running)}\nprocs_blocked ${load.blocked}\nsoftirq ${host.softirqs.join(" ")}\n`
