@@ -6,7 +6,7 @@ import { type CgroupLayout, detectLayout } from "../src/cgroup/layout.ts";
 import { cgroupPaths } from "../src/cgroup/paths.ts";
 import type { CgroupMode, CgroupPaths } from "../src/cgroup/types.ts";
 import { LOAD_COMM } from "./capture/plan.ts";
-import { parseTree, writeTree } from "./tree_archive.ts";
+import { parseTree, type Tree, writeTree } from "./tree_archive.ts";
 
 /** Sources lie two levels up from `dist/tools`. */
 const FIXTURES = fileURLToPath(new URL("../../fixtures", import.meta.url));
@@ -23,6 +23,8 @@ export interface Fixture {
   /** The captured container: its pid 1, as the host numbers it, and its cgroups. */
   readonly init: number;
   readonly paths: CgroupPaths;
+  /** Removes the tree. */
+  remove(): void;
 }
 
 /** Names of all captured trees. */
@@ -48,8 +50,9 @@ export function unpackFixture(name: string): Fixture {
   if (archive === undefined) throw new Error(`Cannot unpack fixture ${name}: it has no tree.txt`);
   const tree = parseTree(archive);
   const root = mkdtempSync(`${tmpdir()}/lxcfs-fixture-`);
-  process.once("exit", () => rmSync(root, { recursive: true, force: true }));
-  writeTree(tree, root);
+  const remove = (): void => rmSync(root, { recursive: true, force: true });
+  process.once("exit", remove);
+  writeTree(writable(tree), root);
   const text = (path: string): string => readFileSync(root + path, "latin1");
   const layout = detectLayout(text("/proc/self/mountinfo"));
   const init = readdirSync(`${root}/proc`)
@@ -64,5 +67,19 @@ export function unpackFixture(name: string): Fixture {
     layout,
     init: Number(init),
     paths: cgroupPaths(layout, text(`/proc/${init}/cgroup`)),
+    remove() {
+      remove();
+      process.removeListener("exit", remove);
+    },
   };
+}
+
+/** Tests change what they unpack, and need not be root. */
+function writable(tree: Tree): Tree {
+  return new Map(
+    [...tree].map(([path, entry]) => [
+      path,
+      entry.kind === "link" ? entry : { ...entry, mode: entry.mode | 0o600 },
+    ]),
+  );
 }

@@ -3,7 +3,7 @@
  * that it has: /proc/stat, /proc/cpuinfo, the CPU directories and lists of /sys, and the effective
  * cpuset of the captured container and of all cgroups above it.
  */
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseCpuinfo } from "../src/host/cpuinfo.ts";
 import { parseStat } from "../src/host/stat.ts";
 
@@ -20,18 +20,21 @@ export function withManyCpus(root: string, count: number): void {
       recursive: true,
     });
   }
-  for (const name of CPU_LISTS) replace(`${cpuDirectory}/${name}`, all);
+  for (const name of CPU_LISTS) writeFileSync(`${cpuDirectory}/${name}`, all);
   const node = `${root}/sys/devices/system/node/node0/cpulist`;
-  if (existsSync(node)) replace(node, all);
-  replace(
+  if (existsSync(node)) writeFileSync(node, all);
+  writeFileSync(
     `${root}/proc/cpuinfo`,
     repeatCpuinfo(readFileSync(`${root}/proc/cpuinfo`, "latin1"), count),
   );
-  replace(`${root}/proc/stat`, repeatStat(readFileSync(`${root}/proc/stat`, "latin1"), count));
+  writeFileSync(
+    `${root}/proc/stat`,
+    repeatStat(readFileSync(`${root}/proc/stat`, "latin1"), count),
+  );
   for (const entry of readdirSync(`${root}/sys/fs/cgroup`, { recursive: true })) {
     const path = String(entry);
     if (EFFECTIVE.test(path.slice(path.lastIndexOf("/") + 1))) {
-      replace(`${root}/sys/fs/cgroup/${path}`, all);
+      writeFileSync(`${root}/sys/fs/cgroup/${path}`, all);
     }
   }
 }
@@ -54,10 +57,4 @@ function repeatStat(text: string, count: number): string {
   );
   const lines = rows.map((row, cpu) => `cpu${cpu} ${row.join(" ")}\n`);
   return `cpu  ${sum.join(" ")}\n${lines.join("")}${rest}`;
-}
-
-/** Captured files keep the kernel's modes, which may forbid writing. */
-function replace(path: string, text: string): void {
-  rmSync(path, { force: true });
-  writeFileSync(path, text);
 }

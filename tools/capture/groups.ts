@@ -1,8 +1,9 @@
 /** Makes the planned cgroups in every hierarchy of the running machine, and removes them again. */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import type { CgroupLayout } from "../../src/cgroup/layout.ts";
 import type { Hierarchy } from "../../src/cgroup/types.ts";
-import { GROUPS, type PlannedGroup, TOP } from "./plan.ts";
+import { GROUPS, LOAD_PATH, type PlannedGroup, TOP } from "./plan.ts";
 
 /** Directory of a planned group in a hierarchy. */
 export function groupDirectory(hierarchy: Hierarchy, path: string): string {
@@ -68,6 +69,10 @@ function settings(
     wanted.push(["memory.limit_in_bytes", String(memoryBytes)]);
     if (swapBytes) wanted.push(["memory.memsw.limit_in_bytes", String(memoryBytes + swapBytes)]);
   }
+  if (has("blkio") && group.path === LOAD_PATH) {
+    // v1 counts I/O only where it is throttled: a rule that throttles nothing.
+    wanted.push(["blkio.throttle.write_bps_device", `${diskOf(tmpdir())} ${2 ** 53}`]);
+  }
   if (has("cpu") && quotaUs) {
     wanted.push(["cpu.cfs_period_us", String(periodUs)], ["cpu.cfs_quota_us", String(quotaUs)]);
   }
@@ -79,6 +84,12 @@ function settings(
     wanted.push(["cpuset.cpus", list ?? inherited], ["cpuset.mems", nodes]);
   }
   return wanted;
+}
+
+/** Device number of the filesystem that a path is on. */
+function diskOf(path: string): string {
+  const { dev } = statSync(path);
+  return `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
 }
 
 function set(directory: string, name: string, value: string): void {

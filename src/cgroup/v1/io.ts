@@ -8,9 +8,11 @@
  *                                                   254:0 Total 12288
  *                                                   Total 12288
  *
- * The throttling layer counts all bios of a disk, but from Linux 6.9 on only after some cgroup has
- * set a throttling rule on it; the BFQ scheduler counts the disks it schedules, and merges and
- * times only in debug builds. For each disk, the larger of both is what was seen.
+ * The throttling layer counts only where a throttling rule is: up to Linux 6.8 for cgroups that have
+ * one themselves, later for all cgroups once any has set one on that disk. Without, its files say 0
+ * (seen on 6.1 and 6.18). The BFQ scheduler counts the disks it schedules, and merges and times only
+ * in debug builds. For each disk the larger of both is what was seen. Writes that go through the
+ * page cache are charged to the top cgroup: v1 does not know whose the pages were.
  * Bytes, operations, nanoseconds; `_recursive` counts the cgroups below, too.
  */
 import { HeldFile } from "../../sys/held_file.ts";
