@@ -27,6 +27,7 @@ const fn = {
   setxattr: libc.func("int setxattr(const char*, const char*, void*, size_t, int)"),
   removexattr: libc.func("int removexattr(const char*, const char*)"),
   close: libc.func("int close(int)"),
+  eventfd: libc.func("int eventfd(uint, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
   fchdir: libc.func("int fchdir(int)"),
   chroot: libc.func("int chroot(const char*)"),
@@ -350,6 +351,12 @@ export function mapShared(fd: number, bytes: number): ArrayBuffer {
   if (koffi.address(address) === 0xffffffffffffffffn)
     throw new SystemError(`map fd ${fd}`, koffi.errno());
   return koffi.view(address, bytes);
+}
+
+/** A descriptor that becomes readable when 8 bytes (a count) are written to it; reading resets it. */
+export function eventfdCreate(): number {
+  const EFD_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
+  return check(fn.eventfd(0, EFD_CLOEXEC_NONBLOCK), "create an event descriptor");
 }
 
 /** Events of poll(2). */
