@@ -1,5 +1,5 @@
 /** A filesystem with one file. Run as root: `node hello.js /mnt/hello`, then `cat /mnt/hello/hello`. */
-import { errno, FOPEN, FUSE_ROOT_ID, mountFilesystem } from "lxcfs-ts/fuse";
+import { errno, FUSE_ROOT_ID, mountFilesystem } from "lxcfs-ts/fuse";
 
 const text = Buffer.from("Hello from user space!\n");
 const root = { ino: FUSE_ROOT_ID, mode: 0o40555, nlink: 2 };
@@ -8,8 +8,7 @@ const file = { ino: 2, mode: 0o100444, size: text.length };
 const { serve } = mountFilesystem(process.argv[2] ?? "/mnt/hello", {
   lookup: ({ name }, reply) => (name === "hello" ? reply.entry(2, file) : -errno.ENOENT),
   getattr: ({ nodeId }, reply) => reply.attributes(nodeId === FUSE_ROOT_ID ? root : file),
-  open: (_request, reply) => reply.opened(0, FOPEN.KEEP_CACHE),
-  read: ({ offset, size }, reply) => text.copy(reply.data, 0, offset, offset + size),
+  read: ({ offset, size }, reply) => reply.slice(text, offset, size),
   readdir({ offset }, reply) {
     if (offset < 1) reply.dirent(2, "hello", file.mode, 1);
     return reply.length;

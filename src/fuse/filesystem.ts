@@ -39,13 +39,15 @@ export function mountFilesystem(
   options: FilesystemOptions = {},
 ): MountedFilesystem {
   const fd = openFuseDevice();
+  // Before the mount: there must be no moment at which our death would leave it behind.
+  const dismissGuard = (options.unmountAtExit ?? true) ? unmountAfterUs(mountpoint) : () => {};
   try {
     mountFuse({ ...options, fd, mountpoint });
   } catch (error) {
+    dismissGuard();
     closeSync(fd);
     throw error;
   }
-  const dismissGuard = (options.unmountAtExit ?? true) ? unmountAfterUs(mountpoint) : () => {};
   const channel = new DeviceChannel(fd);
   const session = new Session(channel, operations, options);
   return {
@@ -65,11 +67,13 @@ export function mountFilesystem(
 
 /**
  * A shell whose standard input is a pipe from this process: when this process has ended, for
- * whatever reason, `read` returns and the mount is detached.
+ * whatever reason, `read` returns. What is mounted there is detached if it is dead: another process
+ * may have been given the descriptor, or we may have died before the mount. (`stat -f` is statfs(2):
+ * see `isDeadMount`.)
  * @returns sends the shell away
  */
 function unmountAfterUs(mountpoint: string): () => void {
-  const script = 'read -r _; exec umount -l "$0" 2>/dev/null';
+  const script = 'read -r _; stat -f "$0" >/dev/null 2>&1 || exec umount -l "$0" 2>/dev/null';
   const guard = spawn("/bin/sh", ["-c", script, mountpoint], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,

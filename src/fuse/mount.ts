@@ -2,7 +2,7 @@
  * Mounts and unmounts without helper programs: `/dev/fuse` is opened, then handed to mount(2) as an
  * option. Kernel document: `Documentation/filesystems/fuse.rst`.
  */
-import { openSync, statSync } from "node:fs";
+import { openSync, statfsSync, statSync } from "node:fs";
 import { errno, errnoName, errnoOf } from "../sys/errno.ts";
 import { MNT, mount, MS, umount } from "../sys/native.ts";
 
@@ -87,17 +87,18 @@ export function mountFuse(options: MountOptions): void {
 }
 
 function checkMountpoint(mountpoint: string): void {
+  if (isDeadMount(mountpoint))
+    throw new MountError(
+      `Cannot mount on ${mountpoint}: the server of the filesystem mounted there is gone; unmount it first`,
+      errno.ENOTCONN,
+    );
   let isDirectory: boolean;
   try {
     isDirectory = statSync(mountpoint).isDirectory();
   } catch (thrown) {
     const code = errnoOf(thrown);
     const found =
-      code === errno.ENOENT
-        ? "it does not exist; create the directory first"
-        : code === errno.ENOTCONN
-          ? "the server of the filesystem mounted there is gone; unmount it first"
-          : errnoName(code);
+      code === errno.ENOENT ? "it does not exist; create the directory first" : errnoName(code);
     throw new MountError(`Cannot mount on ${mountpoint}: ${found}`, code, thrown);
   }
   if (!isDirectory)
@@ -153,14 +154,18 @@ function nothingThere(thrown: unknown, mountpoint: string): false {
 
 /**
  * Whether a FUSE filesystem is mounted on `path` whose server is gone ("Transport endpoint is not
- * connected"). A server that lives but does not answer makes this wait.
+ * connected"). Asks by statfs(2), which the kernel never answers from its caches: stat(2) shows the
+ * attributes of a dead filesystem as long as they had been promised to last. A server that lives but
+ * does not answer makes this wait.
  */
 export function isDeadMount(path: string): boolean {
   try {
-    statSync(path);
+    statfsSync(path);
     return false;
   } catch (thrown) {
-    return errnoOf(thrown) === errno.ENOTCONN;
+    const code = errnoOf(thrown);
+    // ECONNABORTED: it died while it was asked.
+    return code === errno.ENOTCONN || code === errno.ECONNABORTED;
   }
 }
 

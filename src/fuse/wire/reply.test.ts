@@ -229,3 +229,18 @@ test("lifetimes without end and times before 1970", () => {
   assert.equal(reply.data.readBigInt64LE(16 + 32), -1n);
   assert.equal(reply.data.readUInt32LE(16 + 52), 500_000_000);
 });
+
+test("a slice of a file's contents", () => {
+  for (const contents of [Buffer.from("0123456789"), new Uint8Array(Buffer.from("0123456789"))]) {
+    const reply = dirtyReply();
+    const read = (offset: number, size: number): string =>
+      reply.data.toString("latin1", 0, reply.slice(contents, offset, size));
+    assert.equal(read(0, 4096), "0123456789");
+    assert.equal(read(0, 3), "012");
+    assert.equal(read(8, 3), "89");
+    assert.equal(read(9, 1), "9");
+    assert.equal(read(10, 1), "");
+    assert.equal(read(4000, 9), "");
+    assert.equal(read(3, 0), "");
+  }
+});

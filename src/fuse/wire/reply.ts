@@ -169,6 +169,19 @@ export class Reply {
     return Size.STATFS_OUT;
   }
 
+  /**
+   * What a READ of a file with these contents answers: nothing at and beyond its end.
+   * @param size the most that was asked for
+   */
+  slice(contents: Uint8Array, offset: number, size: number): number {
+    // Buffer.copy throws where it should start beyond the end of its source.
+    if (offset >= contents.length) return 0;
+    const end = Math.min(offset + size, contents.length);
+    if (contents instanceof Buffer) return contents.copy(this.data, 0, offset, end);
+    this.data.set(contents.subarray(offset, end));
+    return end - offset;
+  }
+
   /** Text as the whole payload: READLINK, or a small READ from offset 0. */
   text(text: string): number {
     return this.data.write(text, "utf8");
