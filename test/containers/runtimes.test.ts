@@ -76,7 +76,7 @@ void describe("runtimes", { skip: whyNoMounts() }, () => {
 
 /** The mount hook that comes with the server under test. */
 function mountHook(): string | undefined {
-  const ours = join(projectRoot, "share/lxcfs/lxc.mount.hook");
+  const ours = join(projectRoot, "share/lxc.mount.hook");
   return [kindUnderTest === "peer" ? "/usr/share/lxcfs/lxc.mount.hook" : ours].find((path) =>
     existsSync(path),
   );

@@ -1,0 +1,128 @@
+/** Where this project tells something else than LXCFS 5, on purpose: what, and why. */
+
+/** One deliberate difference. */
+export interface Difference {
+  readonly file: string;
+  /** Names of the fields it is about; see `fields.ts`. */
+  readonly field: RegExp;
+  readonly why: string;
+  /** What must be true of ours and the peer's value; a field that is missing is undefined. */
+  readonly holds?: (ours: string | undefined, theirs: string | undefined) => boolean;
+  /** Seen on every machine, so that an entry that explains nothing is noticed. */
+  readonly always?: boolean;
+}
+
+const number = (value: string | undefined): number => Number.parseFloat(value ?? "");
+
+/** Ours is the smaller one: the container's own figure in place of the host's. */
+const less = (ours: string | undefined, theirs: string | undefined): boolean =>
+  number(ours) < number(theirs);
+
+/** The peer has the row and we have not. */
+const leftOut = (ours: string | undefined): boolean => ours === undefined;
+
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    file: "proc/meminfo",
+    field: /^(KReclaimable|KernelStack|PageTables|SecPageTables|Percpu|VmallocUsed|Mlocked)$/,
+    why: "The peer leaves the host's figure; ours is what the container was charged, 0 where the kernel does not say (v1).",
+    holds: less,
+    always: true,
+  },
+  {
+    file: "proc/meminfo",
+    field: /^(FileHugePages|FilePmdMapped|ShmemHugePages|HardwareCorrupted|Cma\w+)$/,
+    why: "The peer leaves the host's figure; ours is the container's.",
+    holds: less,
+  },
+  {
+    file: "proc/meminfo",
+    field: /^DirectMap/,
+    why: "How the kernel maps the machine's RAM is no part of a container's, and would exceed its total.",
+    holds: (ours) => number(ours) === 0,
+    always: true,
+  },
+  {
+    file: "proc/meminfo",
+    field: /^(CommitLimit|Committed_AS)$/,
+    why: "The peer leaves the host's; ours follow from the container's own total and use.",
+    holds: less,
+    always: true,
+  },
+  {
+    file: "proc/meminfo",
+    field: /^AnonPages$/,
+    why: "The kernel's own count of anonymous pages; the peer reckons it from lists that lag behind.",
+    holds: (ours, theirs) => Math.abs(number(ours) - number(theirs)) <= 1024,
+  },
+  {
+    file: "proc/meminfo",
+    field: /^(AnonHugePages|Mapped|Dirty|Writeback)$/,
+    why: "The peer shows 0, for it takes the wrong line of memory.stat or none; ours is the container's figure.",
+    holds: (_, theirs) => number(theirs) === 0,
+  },
+  {
+    file: "proc/swaps",
+    field: /^text$/,
+    why: "The kernel separates the heads of the last columns by two tabs, and so do we.",
+    holds: (ours, theirs) => ours?.replaceAll("\t\t", "\t") === theirs?.replaceAll("\t\t", "\t"),
+    always: true,
+  },
+  {
+    file: "proc/cpuinfo",
+    field: /^(siblings|cpu cores) of/,
+    why: "Ours count the CPUs and cores that are shown; the peer leaves the host's counts.",
+    holds: less,
+  },
+  {
+    file: "proc/stat",
+    field: /^cpu\d* idle$/,
+    why: "Idle time of the container's life; the peer adds up the host's since its boot.",
+    holds: less,
+    always: true,
+  },
+  {
+    file: "proc/stat",
+    field: /^cpu\d* (user|nice|system)$/,
+    why: "Ours sum up to what cpuacct.stat says; the peer's are sampled per CPU and sum up to more or less.",
+    holds: (ours, theirs) => Math.abs(number(ours) - number(theirs)) <= 50,
+  },
+  {
+    file: "proc/stat",
+    field: /^(processes|procs_running|procs_blocked)$/,
+    why: "The container's own processes; the peer leaves the host's counts.",
+    holds: less,
+    always: true,
+  },
+  {
+    file: "proc/uptime",
+    field: /^idle$/,
+    why: "Idle seconds of all the container's CPUs, as the kernel counts them; the peer takes the time of one.",
+    holds: (ours, theirs) => number(ours) > number(theirs),
+  },
+  {
+    file: "proc/loadavg",
+    field: /^(running|threads)$/,
+    why: "Counted when first asked for; the peer knows 0/1 until its first sample.",
+  },
+  {
+    file: "proc/loadavg",
+    field: /^lastPid$/,
+    why: "The container's youngest pid, in its own pid namespace; the peer shows a host pid.",
+    holds: less,
+    always: true,
+  },
+  {
+    file: "proc/diskstats",
+    field: /./,
+    why: "Only disks that the container has used, with its own I/O; the peer falls back to the host's file.",
+    holds: (ours, theirs) => leftOut(ours) || less(ours, theirs),
+    always: true,
+  },
+  {
+    file: "proc/slabinfo",
+    field: /^text$/,
+    why: "The peer hands the host's table to everybody, which the kernel keeps for root; ours has its head only.",
+    holds: (ours, theirs) => ours !== "" && theirs?.startsWith(ours ?? "") === true,
+  },
+];
