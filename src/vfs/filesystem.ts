@@ -5,10 +5,10 @@
  */
 import type { Operations } from "../fuse/operations.ts";
 import { FOPEN } from "../fuse/wire/abi.ts";
-import type { Attributes } from "../fuse/wire/reply.ts";
 import { errno } from "../sys/errno.ts";
-import { localOf, nodeHigh, nodeLow, ownerOf } from "./node_id.ts";
-import type { FoundNode, NodeSource } from "./node_source.ts";
+import { attributesWriter, nodeIdOf } from "./node_attributes.ts";
+import { localOf, ownerOf } from "./node_id.ts";
+import type { NodeSource } from "./node_source.ts";
 import { NO_PLACE, type OpenFiles } from "./open_files.ts";
 
 export interface FilesystemOptions {
@@ -29,24 +29,7 @@ const FATTR_HARMLESS = FATTR_SIZE | (1 << 6) | (1 << 9) | (1 << 10);
 /** @returns the operations of one serving thread */
 export function filesystemOf(options: FilesystemOptions): Operations {
   const { source, openFiles, onRead } = options;
-  const attributes: Attributes = {
-    ino: 0,
-    mode: 0,
-    size: 0,
-    nlink: 1,
-    atimeSeconds: options.startSeconds,
-    mtimeSeconds: options.startSeconds,
-    ctimeSeconds: options.startSeconds,
-  };
-
-  /** One object for all: it is written into the reply at once. */
-  const attributesOf = (node: FoundNode): Attributes => {
-    attributes.ino = nodeIdOf(node.owner, node.local);
-    attributes.mode = node.mode;
-    attributes.size = node.size;
-    attributes.nlink = (node.mode & S_IFMT) === S_IFDIR ? 2 : 1;
-    return attributes;
-  };
+  const attributesOf = attributesWriter(options.startSeconds);
 
   return {
     lookup(request, reply) {
@@ -138,13 +121,4 @@ export function filesystemOf(options: FilesystemOptions): Operations {
     symlink: () => -errno.EPERM,
     link: () => -errno.EPERM,
   };
-}
-
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
-
-/** As a number where that is exact, which it always is for files that answer by caller. */
-function nodeIdOf(owner: number, local: number): number | bigint {
-  if (owner === 0) return local;
-  return (BigInt(nodeHigh(owner)) << 32n) | BigInt(nodeLow(owner, local));
 }
