@@ -5,7 +5,7 @@ const text = Buffer.from("Hello from user space!\n");
 const root = { ino: FUSE_ROOT_ID, mode: 0o40555, nlink: 2 };
 const file = { ino: 2, mode: 0o100444, size: text.length };
 
-const { serve } = mountFilesystem(process.argv[2] ?? "/mnt/hello", {
+const hello = mountFilesystem(process.argv[2] ?? "/mnt/hello", {
   lookup: ({ name }, reply) => (name === "hello" ? reply.entry(2, file) : -errno.ENOENT),
   getattr: ({ nodeId }, reply) => reply.attributes(nodeId === FUSE_ROOT_ID ? root : file),
   read: ({ offset, size }, reply) => reply.slice(text, offset, size),
@@ -14,4 +14,4 @@ const { serve } = mountFilesystem(process.argv[2] ?? "/mnt/hello", {
     return reply.length;
   },
 });
-serve();
+hello.serve();

@@ -65,7 +65,7 @@ export function handlersOf(operations: Operations): (Handler | undefined)[] {
   handlers[Opcode.STATFS] = (_request, reply) => reply.statfs(NO_BLOCKS);
   handlers[Opcode.DESTROY] = () => 0;
   for (const [opcode, name] of METHODS) {
-    const method = operations[name] as Handler | undefined;
+    const method: Handler | undefined = operations[name];
     if (method !== undefined) handlers[opcode] = method.bind(operations);
   }
   return handlers;

@@ -154,7 +154,7 @@ function nothingThere(thrown: unknown, mountpoint: string): false {
 
 /**
  * Whether a FUSE filesystem is mounted on `path` whose server is gone ("Transport endpoint is not
- * connected"). Asks by statfs(2), which the kernel never answers from its caches: stat(2) shows the
+ * connected"). Asks by statfs(2), which the kernel never answers from its caches: stat(2) may show the
  * attributes of a dead filesystem as long as they had been promised to last. A server that lives but
  * does not answer makes this wait.
  */
