@@ -3,10 +3,10 @@
  * a few tokens that travel round them; who holds a token reads the file once. So every read comes
  * from another container, and the number of readers at once is the number of tokens.
  *
- *   fleet -l LIST -f FILE [-t TOKENS] [-s SECONDS] [checks]
+ *   fleet -l LIST [-t TOKENS] [-s SECONDS] [checks]
  *     LIST: per line the directories of the container's cgroups, separated by spaces
- * Prints `ready` when all containers live, waits for a line on stdin before each run, prints one
- * JSON line per run, and ends with its stdin.
+ * Prints `ready` when all containers live. Then for each line on stdin: `run FILE` reads for the
+ * given time, `pass FILE` once in every container; each prints one JSON line. Ends with its stdin.
  */
 #include "measure.h"
 #include <sched.h>
@@ -18,6 +18,8 @@
 
 struct shared {
   uint64_t deadline;
+  int64_t left; /* reads until the end of a pass */
+  char file[4096];
   struct tally tally[]; /* one per token: its holder alone writes it */
 };
 
@@ -38,20 +40,20 @@ static void join_cgroups(char *directories) {
 }
 
 /* The container's pid 1: waits for a token, reads once, hands the token on. */
-static void serve(struct shared *shared, const struct checks *checks, const char *file, int index,
-                  int count, int done) {
+static void serve(struct shared *shared, const struct checks *checks, int index, int count,
+                  int done) {
   unsigned char token;
   double last = 0;
   int in = ring[index][0], out = ring[(index + 1) % count][1];
   while (read(in, &token, 1) == 1) {
     uint64_t start = now_ns();
-    if (start >= shared->deadline) {
+    if (start >= shared->deadline || __atomic_sub_fetch(&shared->left, 1, __ATOMIC_SEQ_CST) < 0) {
       if (write(done, &token, 1) != 1) break;
       continue;
     }
     struct tally *tally = &shared->tally[token];
     ssize_t length = -1;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = open(shared->file, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
       length = read_whole(fd, buffer, BUFFER);
       close(fd);
@@ -63,7 +65,7 @@ static void serve(struct shared *shared, const struct checks *checks, const char
 }
 
 static void start_container(char *directories, struct shared *shared, const struct checks *checks,
-                            const char *file, int index, int count, int ready, int done) {
+                            int index, int count, int ready, int done) {
   pid_t pid = fork();
   if (pid != 0) return;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -76,7 +78,7 @@ static void start_container(char *directories, struct shared *shared, const stru
   if (init == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (write(ready, "r", 1) != 1) _exit(1);
-    serve(shared, checks, file, index, count, done);
+    serve(shared, checks, index, count, done);
     _exit(0);
   }
   waitpid(init, NULL, 0);
@@ -84,21 +86,20 @@ static void start_container(char *directories, struct shared *shared, const stru
 }
 
 int main(int argc, char **argv) {
-  const char *file = NULL, *list = NULL;
+  const char *list = NULL;
   int tokens = 1, option;
   double seconds = 1;
   struct checks checks = {0};
-  while ((option = getopt(argc, argv, "l:f:t:s:c:k:n:me")) != -1) {
+  while ((option = getopt(argc, argv, "l:t:s:c:k:n:me")) != -1) {
     switch (option) {
     case 'l': list = optarg; break;
-    case 'f': file = optarg; break;
     case 't': tokens = atoi(optarg); break;
     case 's': seconds = atof(optarg); break;
     default:
       if (!take_check(&checks, option, optarg)) return 2;
     }
   }
-  FILE *lines = list && file ? fopen(list, "r") : NULL;
+  FILE *lines = list ? fopen(list, "r") : NULL;
   if (!lines || tokens < 1 || tokens > 255) return 2;
   static char *directories[MAX_CONTAINERS];
   int count = 0;
@@ -116,17 +117,23 @@ int main(int argc, char **argv) {
       return 1;
     }
   for (int i = 0; i < count; i++)
-    start_container(directories[i], shared, &checks, file, i, count, ready[1], done[1]);
+    start_container(directories[i], shared, &checks, i, count, ready[1], done[1]);
   char byte;
   for (int i = 0; i < count; i++)
     if (read(ready[0], &byte, 1) != 1) return 1;
   puts("ready");
   fflush(stdout);
-  static char line[64];
+  static char line[4096];
   while (fgets(line, sizeof line, stdin)) {
+    line[strcspn(line, "\n")] = 0;
+    char *file = strchr(line, ' ');
+    if (!file) return 2;
+    int pass = line[0] == 'p';
+    strcpy(shared->file, file + 1);
     memset(shared->tally, 0, sizeof(struct tally) * (size_t)tokens);
     uint64_t start = now_ns();
-    shared->deadline = start + (uint64_t)(seconds * 1e9);
+    shared->deadline = pass ? UINT64_MAX : start + (uint64_t)(seconds * 1e9);
+    shared->left = pass ? count : INT64_MAX;
     /* Tokens start evenly spread over the ring. */
     for (int i = 0; i < tokens; i++) {
       unsigned char token = (unsigned char)i;

@@ -13,10 +13,10 @@ import { plot } from "./plot.ts";
 import { report, reportVerdicts } from "./report.ts";
 import type { BenchResult } from "./result.ts";
 import { runDepths } from "./scenarios/depth.ts";
-import { runMany } from "./scenarios/many.ts";
+import { type MemoryResult, runMany } from "./scenarios/many.ts";
 import { runReads } from "./scenarios/read.ts";
 import { runStarts } from "./scenarios/start.ts";
-import { runSyscalls } from "./scenarios/syscalls.ts";
+import { runSyscalls, type SyscallResult } from "./scenarios/syscalls.ts";
 import { Servers } from "./subjects.ts";
 import { judge } from "./targets.ts";
 
@@ -26,18 +26,25 @@ async function bench(options: Options, say: (line: string) => void): Promise<Ben
   const measurements = new Measurements();
   const wants = (scenario: string): boolean => options.scenarios.includes(scenario);
   const starts = wants("start") ? await runStarts(options, say) : [];
-  const servers = await Servers.start(options);
+  const inUse = await Servers.start(options);
+  let syscalls: SyscallResult[] = [];
   try {
-    if (wants("read")) await runReads(servers, options, measurements, say);
-    if (wants("depth")) await runDepths(servers, options, measurements, say);
-    const memory = wants("many") ? await runMany(servers, options, measurements, say) : [];
-    const syscalls = wants("syscalls") ? await runSyscalls(servers, options, say) : [];
-    const secondsPerRound = options.seconds;
-    const all = measurements.all();
-    return { machine, secondsPerRound, measurements: all, memory, starts, syscalls };
+    if (wants("read")) await runReads(inUse, options, measurements, say);
+    if (wants("syscalls")) syscalls = await runSyscalls(inUse, options, say);
   } finally {
-    await servers.stop();
+    await inUse.stop();
   }
+  // How the cost of a rendering grows shows only where no rendering is shared.
+  const unshared = await Servers.start(options, ["--freshness", "0"]);
+  let memory: MemoryResult[] = [];
+  try {
+    if (wants("depth")) await runDepths(unshared, options, measurements, say);
+    if (wants("many")) memory = await runMany(unshared, options, measurements, say);
+  } finally {
+    await unshared.stop();
+  }
+  const secondsPerRound = options.seconds;
+  return { machine, secondsPerRound, measurements: measurements.all(), memory, starts, syscalls };
 }
 
 function save(result: BenchResult, directory: string): void {

@@ -36,8 +36,10 @@ export class Servers {
     this.peer = peer;
   }
 
-  static async start(options: Options): Promise<Servers> {
-    const ours = options.noOurs ? undefined : await Server.start({ args: options.serverArgs });
+  /** @param further arguments for ours, after those of the command line */
+  static async start(options: Options, further: readonly string[] = []): Promise<Servers> {
+    const args = [...options.serverArgs, ...further];
+    const ours = options.noOurs ? undefined : await Server.start({ args });
     const peer = options.noPeer ? undefined : await Server.start({ kind: "peer" });
     return new Servers(ours, peer);
   }

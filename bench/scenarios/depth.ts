@@ -1,4 +1,7 @@
-/** The cost of a read from containers 1, 4 and 16 cgroups deep. */
+/**
+ * The cost of a read from containers 1, 4 and 16 cgroups deep, every read a rendering of its own
+ * (`--freshness 0`): sharing would hide it.
+ */
 import { checksFor } from "../load.ts";
 import { measure, type Measurements } from "../measurement.ts";
 import type { Options } from "../options.ts";

@@ -1,6 +1,7 @@
 /**
  * The cost of a read with many live containers, each reading in its turn, beside that with one; and
- * the memory the server then holds.
+ * the memory the server then holds. Every container has read before, and every read is a rendering
+ * of its own (`--freshness 0`): in turn, no two readers could share one.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -38,6 +39,8 @@ export async function runMany(
   const results: MemoryResult[] = [];
   const groups: CgroupTree[] = [];
   const fleets: Fleet[] = [];
+  const subjects = SUBJECTS.filter((subject) => servers.of(subject) !== undefined);
+  const pids = (subject: SubjectName): number[] => servers.of(subject)?.pids() ?? [];
   try {
     for (const containers of [1, options.containers]) {
       say(`many: making ${containers} container${containers === 1 ? "" : "s"}`);
@@ -45,40 +48,54 @@ export async function runMany(
       groups.push(cgroups);
       const list = join(directory, `${containers}.list`);
       writeFileSync(list, makeCgroups(cgroups, containers));
-      for (const subject of SUBJECTS) {
-        const server = servers.of(subject);
-        if (server === undefined) continue;
-        const source = join(server.mountpoint, FILE);
-        fleets.push(await Fleet.start(subject, containers, list, source, directory, options));
+      const fleet = await Fleet.start(containers, list, bindings(servers, directory), options);
+      fleets.push(fleet);
+      for (const subject of subjects) {
+        await fleet.read("pass", join(directory, subject));
+        const first = memoryKb(pids(subject));
+        results.push({ subject, containers, first, last: first });
       }
     }
-    const first = new Map<Fleet, MemoryKb>();
     for (let round = 0; round < options.rounds; round++) {
       say(`many: round ${round + 1} of ${options.rounds}`);
       for (const fleet of fleets) {
-        const { subject, containers } = fleet;
-        const pids = (): number[] => servers.of(subject)?.pids() ?? [];
-        const before = cpuTimeNs(pids());
-        const result = parseResult(await fleet.run());
-        const found = roundOf(`${subject} ${FILE}`, result, cpuTimeNs(pids()) - before);
-        measurements.add(
-          { scenario: "many", subject, file: FILE, mode: "open", readers: 1, depth: 2, containers },
-          found,
-        );
-        if (!first.has(fleet)) first.set(fleet, memoryKb(pids()));
+        const { containers } = fleet;
+        for (const subject of subjects) {
+          const before = cpuTimeNs(pids(subject));
+          const result = parseResult(await fleet.read("run", join(directory, subject)));
+          const cpuNs = cpuTimeNs(pids(subject)) - before;
+          measurements.add(
+            {
+              scenario: "many",
+              subject,
+              file: FILE,
+              mode: "open",
+              readers: 1,
+              depth: 2,
+              containers,
+            },
+            roundOf(`${subject} ${FILE}`, result, cpuNs),
+          );
+        }
       }
     }
-    for (const fleet of fleets) {
-      const { subject, containers } = fleet;
-      const last = memoryKb(servers.of(subject)?.pids() ?? []);
-      results.push({ subject, containers, first: first.get(fleet) ?? last, last });
-    }
+    return results.map((one) => ({ ...one, last: memoryKb(pids(one.subject)) }));
   } finally {
     for (const fleet of fleets) fleet.stop();
     for (const cgroups of groups) cgroups.remove();
     rmSync(directory, { recursive: true, force: true });
   }
-  return results;
+}
+
+/** Each server's file -> a path of its own, as in a container. */
+function bindings(servers: Servers, directory: string): string[] {
+  return SUBJECTS.flatMap((subject) => {
+    const server = servers.of(subject);
+    if (server === undefined) return [];
+    const path = join(directory, subject);
+    writeFileSync(path, "");
+    return [join(server.mountpoint, FILE), path];
+  });
 }
 
 /** Makes `count` cgroups below the tree's, each with a limit; @returns one line of directories each. */
@@ -94,49 +111,41 @@ function makeCgroups(cgroups: CgroupTree, count: number): string {
 
 /** A running bench/fleet.c. */
 class Fleet {
-  readonly subject: "ours" | "peer";
   readonly containers: number;
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  private constructor(
-    subject: "ours" | "peer",
-    containers: number,
-    process: ChildProcess,
-    lines: AsyncIterator<string>,
-  ) {
-    this.subject = subject;
+  private constructor(containers: number, child: ChildProcess, lines: AsyncIterator<string>) {
     this.containers = containers;
-    this.#process = process;
+    this.#process = child;
     this.#lines = lines;
   }
 
+  /** @param binds pairs of source and target, bound in a mount namespace of the fleet's own */
   static async start(
-    subject: "ours" | "peer",
     containers: number,
     list: string,
-    source: string,
-    directory: string,
+    binds: readonly string[],
     options: Options,
   ): Promise<Fleet> {
-    // Bound to a path of its own in a private mount namespace, as in a container.
-    const path = join(directory, subject);
-    writeFileSync(path, "");
-    const script = `ulimit -n 20000; mount --bind "$1" "$2"; shift 2; exec "$@"`;
-    const generator = [compiled("fleet"), "-l", list, "-f", path, "-s", String(options.seconds)];
-    const argv = ["--mount", "--propagation", "private", "sh", "-ec", script, "sh", source, path];
-    argv.push(...generator, ...checksFor(FILE, MEMORY_BYTES / 1024));
+    const script = `ulimit -n 20000
+while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done
+shift
+exec "$@"`;
+    const argv = ["--mount", "--propagation", "private", "sh", "-ec", script, "sh", ...binds, "--"];
+    argv.push(compiled("fleet"), "-l", list, "-s", String(options.seconds));
+    argv.push(...checksFor(FILE, MEMORY_BYTES / 1024));
     const child = spawn("unshare", argv, { stdio: ["pipe", "pipe", "inherit"] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const fleet = new Fleet(subject, containers, child, lines);
+    const fleet = new Fleet(containers, child, lines);
     const said = await fleet.#line();
     if (said !== "ready") throw new Error(`The containers did not start: ${said}`);
     return fleet;
   }
 
-  /** One run; @returns its JSON line. */
-  async run(): Promise<string> {
-    this.#process.stdin?.write("run\n");
+  /** Reads `file` for the time of a round, or once in each container; @returns a JSON line. */
+  async read(how: "run" | "pass", file: string): Promise<string> {
+    this.#process.stdin?.write(`${how} ${file}\n`);
     return await this.#line();
   }
 
