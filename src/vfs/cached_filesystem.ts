@@ -72,7 +72,7 @@ export function cachedFilesystemOf(options: CachedOptions): CachedFilesystem {
       ticket = invalidations.announce(request.nodeLow, request.nodeHigh, startMs);
       if (ticket < 0) return -errno.EAGAIN;
       dueMs = startMs + freshnessMs;
-      return text.copy(reply.data, 0, request.offset, request.offset + request.size);
+      return reply.slice(text, request.offset, request.size);
     },
 
     opendir(_request, reply) {

@@ -82,7 +82,7 @@ export function filesystemOf(options: FilesystemOptions): Operations {
       onRead(local, text !== undefined, reader);
       if (text === undefined) return -errno.EIO;
       openFiles.keep(fh, text);
-      return text.copy(reply.data, 0, offset, Math.min(text.length, offset + size));
+      return reply.slice(text, offset, size);
     },
 
     write() {
