@@ -20,6 +20,7 @@ import {
   cpuLinkOf,
   isVariable,
   itemOf,
+  NULL_FILE,
   ROOT,
   type Item,
   type Presence,
@@ -36,6 +37,7 @@ export interface SourceParts {
 }
 
 const HOST = 0;
+const EMPTY = Buffer.alloc(0);
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
@@ -96,14 +98,15 @@ export class ContainerSource implements NodeSource {
     return path && readlinkSync(path);
   }
 
-  reader(owner: number, _local: number, pid: number): number {
-    if (owner !== HOST) return owner;
+  reader(owner: number, local: number, pid: number): number {
+    if (owner !== HOST || local === NULL_FILE) return owner;
     if (this.#parts.hostView()) return HOST;
     return this.#parts.resolver.resolve(pid)?.key ?? HOST;
   }
 
   text(reader: number, local: number): Buffer | undefined {
     const { renderer } = this.#parts;
+    if (local === NULL_FILE) return EMPTY;
     if (reader === HOST || this.#parts.hostView()) return renderer.text(undefined, local);
     const container = this.#container(reader);
     // Gone between two reads: what was last known of it, else the host's.

@@ -38,6 +38,8 @@ export interface Presence {
 export const ROOT = 1;
 /** Each container's own view of everything, for the host. */
 export const CONTAINERS = 9;
+/** An empty file that asks nobody anything: what a read costs before there is anything to say. */
+export const NULL_FILE = 10;
 const CPU_DIRECTORY = 7;
 const NODE_DIRECTORY = 8;
 const CPU_TOP_BASE = 128;
@@ -75,6 +77,7 @@ function addStatic({ local, item }: StaticEntry): void {
 for (const { local, path } of DIRECTORIES) {
   addStatic({ local, item: { kind: "directory", path, ofHost: false } });
 }
+addStatic({ local: NULL_FILE, item: { kind: "file", path: ".null", ofHost: false } });
 for (const view of VIEWS) {
   addStatic({ local: view.local, item: { kind: "file", path: view.path, view, ofHost: false } });
 }
