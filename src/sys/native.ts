@@ -11,6 +11,7 @@ const libc = koffi.load("libc.so.6");
 const fn = {
   mount: libc.func("int mount(const char*, const char*, const char*, ulong, const char*)"),
   umount2: libc.func("int umount2(const char*, int)"),
+  pivot_root: libc.func("int pivot_root(const char*, const char*)"),
   setns: libc.func("int setns(int, int)"),
   unshare: libc.func("int unshare(int)"),
   syscall: libc.func("long syscall(long, ...)"),
@@ -81,6 +82,11 @@ export const MNT = { FORCE: 1, DETACH: 2, EXPIRE: 4, UMOUNT_NOFOLLOW: 8 } as con
 
 export function umount(target: string, flags = 0): void {
   check(fn.umount2(target, flags), `unmount ${target}`);
+}
+
+/** pivot_root(2): `newRoot` becomes the root of this mount namespace, the old one lies at `putOld`. */
+export function pivotRoot(newRoot: string, putOld: string): void {
+  check(fn.pivot_root(newRoot, putOld), `make ${newRoot} the root`);
 }
 
 /** Flags of unshare(2), setns(2) and clone(2). */
