@@ -1,6 +1,6 @@
 /** Containers of runc and crun get their files by a hook, in time, and start without them if need be. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -8,8 +8,9 @@ import { Lab, whyNoMounts } from "../support/lab.ts";
 import { OciContainer, type OciHook, type OciRuntime } from "../support/oci.ts";
 import { keyedNumbers } from "../support/parse.ts";
 import { lxcfsCommand, projectRoot } from "../support/project.ts";
-import { installed } from "../support/run.ts";
+import { installed, run } from "../support/run.ts";
 
+const RUNTIME = join(projectRoot, "share/oci-runtime");
 const HOOK = join(projectRoot, "share/oci-hook");
 const LIMITS = { memoryBytes: 64 << 20 };
 /** What a container's start may take longer with the hook than without. */
@@ -82,7 +83,42 @@ void describe("the OCI hook", { skip: whyNoMounts() }, () => {
     });
   }
 
-  const noRunc = installed("runc") ? false : "runc is not installed";
+  for (const [what, hooks] of [
+    ["no hooks", undefined],
+    ["an empty set of hooks", {}],
+    ["hooks of another stage", { poststart: [{ path: "/bin/true" }] }],
+    ["an empty stage", { createRuntime: [] }],
+    ["a hook of the same stage", { createRuntime: [{ path: "/bin/true" }] }],
+  ] as const) {
+    for (const indent of [0, 2]) {
+      const layout = indent > 0 ? "many lines" : "one line";
+      void test(`oci-runtime adds the hook to a bundle with ${what}, in ${layout}`, () => {
+        const config = { ociVersion: "1.0.2", annotations: { x: '"hooks":{ ,}' }, hooks };
+        const path = join(directory, "config.json");
+        writeFileSync(path, JSON.stringify(config, null, indent));
+        const environment = ["LXCFS_OCI_RUNTIME=echo", `LXCFS_MOUNTPOINT=${lab.server.mountpoint}`];
+        const argv = ["--root", "/run/x", "create", "--bundle", directory, "name"];
+        const output = run(["env", ...environment, RUNTIME, ...argv]);
+        assert.equal(output.trim(), argv.join(" "));
+        const changed = JSON.parse(readFileSync(path, "utf8")) as typeof config;
+        const [hook, ...others] = (changed.hooks as unknown as { createRuntime: OciHook[] })
+          .createRuntime;
+        assert.equal(hook?.path, HOOK);
+        assert.deepEqual(hook?.args, ["oci-hook", lab.server.mountpoint]);
+        assert.deepEqual(
+          { ...config, hooks: { ...hooks, createRuntime: [hook, ...others] } },
+          changed,
+        );
+        assert.equal(others.length, what === "a hook of the same stage" ? 1 : 0);
+      });
+    }
+  }
+
+  const noRunc = !installed("runc")
+    ? "runc is not installed"
+    : existsSync("/vm/agent")
+      ? "an emulated machine is no measure of time"
+      : false;
   void test(`it takes less than ${BUDGET_MS} ms`, { skip: noRunc }, () => {
     const log = join(directory, "times");
     const timed = join(directory, "timed");
