@@ -37,7 +37,8 @@ export interface SourceParts {
 }
 
 const HOST = 0;
-const EMPTY = Buffer.alloc(0);
+/** One byte, so that it is read to its end with as many requests as any file. */
+const NULL_TEXT = Buffer.from("\n");
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
@@ -106,7 +107,7 @@ export class ContainerSource implements NodeSource {
 
   text(reader: number, local: number): Buffer | undefined {
     const { renderer } = this.#parts;
-    if (local === NULL_FILE) return EMPTY;
+    if (local === NULL_FILE) return NULL_TEXT;
     if (reader === HOST || this.#parts.hostView()) return renderer.text(undefined, local);
     const container = this.#container(reader);
     // Gone between two reads: what was last known of it, else the host's.

@@ -38,7 +38,7 @@ export interface Presence {
 export const ROOT = 1;
 /** Each container's own view of everything, for the host. */
 export const CONTAINERS = 9;
-/** An empty file that asks nobody anything: what a read costs before there is anything to say. */
+/** A file of one byte that asks nobody anything: what a read costs before there is anything to say. */
 export const NULL_FILE = 10;
 const CPU_DIRECTORY = 7;
 const NODE_DIRECTORY = 8;
