@@ -34,9 +34,30 @@ export interface Measurement extends Case {
   readonly rounds: Round[];
 }
 
+/** A read failed or told something wrong: speed by being wrong is none. */
+export class WrongContentError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "WrongContentError";
+  }
+}
+
 /** Measurements by case, in the order they were first made. */
 export class Measurements {
+  /** Runs whose content was wrong: they have no figures, and the benchmark fails. */
+  readonly wrong: string[] = [];
   readonly #byKey = new Map<string, Measurement>();
+
+  /** Measures a round and adds it; a round with wrong content is remembered as such. */
+  take(of: Case, round: () => Round): void {
+    try {
+      this.add(of, round());
+    } catch (error) {
+      if (!(error instanceof WrongContentError)) throw error;
+      const { subject, readers, mode } = of;
+      this.wrong.push(`${subject}, ${readers} readers, ${mode}: ${error.message}`);
+    }
+  }
 
   add(of: Case, round: Round): void {
     const key = JSON.stringify(of);
@@ -52,7 +73,7 @@ export class Measurements {
 
 /**
  * Runs one round of load and accounts for it.
- * @throws Error naming the content if any read failed or was wrong: speed by being wrong is none
+ * @throws WrongContentError naming the content if any read failed or was wrong
  */
 export function measure(
   container: Container,
@@ -66,10 +87,10 @@ export function measure(
   return roundOf(path, result, after === undefined ? undefined : after - (before ?? 0));
 }
 
-/** Turns a generator's result into a round. @throws Error if a read failed or was wrong */
+/** Turns a generator's result into a round. @throws WrongContentError if a read failed or was wrong */
 export function roundOf(path: string, result: LoadResult, cpuNs: number | undefined): Round {
   if (result.errors + result.wrong > 0 || result.ops === 0) {
-    throw new Error(
+    throw new WrongContentError(
       `${path}: of ${result.ops} reads ${result.errors} failed and ${result.wrong} were wrong, ` +
         `the first: ${JSON.stringify(result.firstWrong)}`,
     );

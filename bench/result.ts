@@ -10,6 +10,8 @@ export interface BenchResult {
   readonly machine: Machine;
   readonly secondsPerRound: number;
   readonly measurements: readonly Measurement[];
+  /** Runs in which a read failed or was wrong; a result with any is none. */
+  readonly wrong: readonly string[];
   readonly memory: readonly MemoryResult[];
   readonly starts: readonly StartResult[];
   readonly syscalls: readonly SyscallResult[];

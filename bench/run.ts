@@ -44,7 +44,9 @@ async function bench(options: Options, say: (line: string) => void): Promise<Ben
     await unshared.stop();
   }
   const secondsPerRound = options.seconds;
-  return { machine, secondsPerRound, measurements: measurements.all(), memory, starts, syscalls };
+  const { wrong } = measurements;
+  const all = measurements.all();
+  return { machine, secondsPerRound, measurements: all, wrong, memory, starts, syscalls };
 }
 
 function save(result: BenchResult, directory: string): void {
@@ -60,6 +62,10 @@ function rounded(_key: string, value: unknown): unknown {
 
 async function main(): Promise<number> {
   let options: Options;
+  if (process.argv.includes("--help")) {
+    console.log(USAGE);
+    return 0;
+  }
   try {
     options = parseOptions(process.argv.slice(2), join(projectRoot, "bench/results"));
   } catch (error) {
@@ -76,9 +82,13 @@ async function main(): Promise<number> {
   }
   const result = await bench(options, (line) => console.error(line));
   console.log(report(result));
-  if (options.out !== "") save(result, options.out);
+  if (options.out !== "" && result.wrong.length === 0) save(result, options.out);
   const verdicts = judge(result);
   console.log(`\n${reportVerdicts(verdicts)}`);
+  if (result.wrong.length > 0) {
+    console.error(`\nWRONG CONTENT was read, so this is no result:\n${result.wrong.join("\n")}`);
+    return 1;
+  }
   return options.check && verdicts.some(({ met }) => met === false) ? 1 : 0;
 }
 

@@ -34,10 +34,9 @@ export async function runDepths(
             if (path === undefined) continue;
             const checks = checksFor(file, MEMORY_BYTES / 1024);
             const load = { readers: 1, seconds: options.seconds, checks };
-            const found = measure(stage.container, path, load, servers.of(subject));
-            measurements.add(
+            measurements.take(
               { scenario: "depth", subject, file, mode: "open", readers: 1, depth, containers: 1 },
-              found,
+              () => measure(stage.container, path, load, servers.of(subject)),
             );
           }
         }

@@ -64,7 +64,7 @@ export async function runMany(
           const before = cpuTimeNs(pids(subject));
           const result = parseResult(await fleet.read("run", join(directory, subject)));
           const cpuNs = cpuTimeNs(pids(subject)) - before;
-          measurements.add(
+          measurements.take(
             {
               scenario: "many",
               subject,
@@ -74,7 +74,7 @@ export async function runMany(
               depth: 2,
               containers,
             },
-            roundOf(`${subject} ${FILE}`, result, cpuNs),
+            () => roundOf(`${subject} ${FILE}`, result, cpuNs),
           );
         }
       }

@@ -30,11 +30,9 @@ export async function runReads(
               if (path === undefined || isRepeated(subject, file, options)) continue;
               const checks = checksOf(subject, file);
               const of = { readers, held: mode === "held", seconds: options.seconds, checks };
-              const found = measure(stage.container, path, of, servers.of(subject));
-              const scenario = "read";
-              measurements.add(
-                { scenario, subject, file, mode, readers, depth: DEPTH, containers: 1 },
-                found,
+              measurements.take(
+                { scenario: "read", subject, file, mode, readers, depth: DEPTH, containers: 1 },
+                () => measure(stage.container, path, of, servers.of(subject)),
               );
             }
           }

@@ -63,6 +63,27 @@ void describe("times", { skip: whyNoMounts() }, () => {
     }
   });
 
+  void test("for a reader that never stops no clock goes back, whichever thread answers it", async () => {
+    const container = await lab.container();
+    const program = `
+      const { readFileSync } = require("node:fs");
+      const seen = {};
+      const grow = (name, value) => {
+        if (value < seen[name]) console.log(name + " fell from " + seen[name] + " to " + value);
+        seen[name] = value;
+      };
+      const end = Date.now() + 1500;
+      while (Date.now() < end) {
+        const [uptime, idle] = readFileSync("/proc/uptime", "latin1").split(" ").map(Number);
+        grow("uptime", uptime);
+        grow("idle", idle);
+        const [, ...cpu] = readFileSync("/proc/stat", "latin1").split("\\n")[0].split(/ +/);
+        grow("ticks", cpu.reduce((sum, ticks) => sum + Number(ticks), 0));
+      }`;
+    const said = container.exec([process.execPath, "-e", program]);
+    assert.equal(said.split("\n").slice(0, 3).join("\n"), "");
+  });
+
   void test("the load average is of the container's own threads", async () => {
     const busy = await lab.container();
     const idle = await lab.container();

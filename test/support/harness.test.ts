@@ -11,7 +11,7 @@ import { waitFor } from "./wait.ts";
 
 const MIB = 1 << 20;
 
-test("a container has its own limits, pids and cgroup root, and leaves nothing", async () => {
+void test("a container has its own limits, pids and cgroup root, and leaves nothing", async () => {
   const container = await Container.start({
     depth: 3,
     limitLevel: 2,
@@ -34,7 +34,7 @@ test("a container has its own limits, pids and cgroup root, and leaves nothing",
   assert.deepEqual(container.cgroups.left(), []);
 });
 
-test("a container in a user namespace has its root mapped", async () => {
+void test("a container in a user namespace has its root mapped", async () => {
   const container = await Container.start({ userBase: 200_000 });
   try {
     assert.match(container.read("/proc/self/uid_map"), /^\s*0\s+200000\s+65536$/m);
@@ -44,7 +44,7 @@ test("a container in a user namespace has its root mapped", async () => {
   }
 });
 
-test("a container can share another's pid namespace", async () => {
+void test("a container can share another's pid namespace", async () => {
   const first = await Container.start();
   const second = await Container.start({ pidNamespaceOf: first.initPid });
   try {
@@ -58,7 +58,7 @@ test("a container can share another's pid namespace", async () => {
   }
 });
 
-test("a server's files are bound over the container's own", { skip: noPeer() }, async () => {
+void test("a server's files are bound over the container's own", { skip: noPeer() }, async () => {
   const server = await Server.start({ kind: "peer" });
   let container: Container | undefined;
   try {
@@ -75,7 +75,7 @@ test("a server's files are bound over the container's own", { skip: noPeer() }, 
   assert.ok(!existsSync(server.directory));
 });
 
-test("a test killed with SIGKILL leaves no mount, process or cgroup", async () => {
+void test("a test killed with SIGKILL leaves no mount, process or cgroup", async () => {
   const victim = spawn(process.execPath, [join(projectRoot, "dist/test/support/victim.js")], {
     stdio: ["ignore", "pipe", "inherit"],
   });
