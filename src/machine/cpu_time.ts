@@ -15,6 +15,9 @@ import type { CpuTimes } from "../cgroup/types.ts";
 import { ROW, rowStart, SLOT } from "./history.ts";
 import type { Topology } from "./topology.ts";
 
+/** Two threads that read a counter at nearly the same time do not find it that far apart. */
+const RESET_US = 1e6;
+
 /** Time of one CPU since the container has it, in microseconds. */
 export interface CpuRow {
   readonly userUs: number;
@@ -89,50 +92,76 @@ function advance(slot: Float64Array, count: number, topology: Topology, account:
   slot[SLOT.boottimeUs] = account.boottimeUs;
 }
 
-/** Adds what was used since the last look: by CPU where the kernel tells, the rest in equal parts. */
+/**
+ * Adds what was used since the last look: by CPU where the kernel tells, the rest in equal parts.
+ * How much is told by the sum alone, so that no part of it is counted twice, whatever becomes of the
+ * proportions of user and system (which are estimates of the kernel) between two looks.
+ */
 function addBusy(slot: Float64Array, count: number, topology: Topology, times: CpuTimes): void {
-  const niceUs = sinceSeen(slot, SLOT.niceUs, times.niceUs);
-  let userUs = Math.max(0, sinceSeen(slot, SLOT.userUs, times.userUs) - niceUs);
-  let systemUs = sinceSeen(slot, SLOT.systemUs, times.systemUs);
+  let leftUs = grow(slot, SLOT.usageUs, times.userUs + times.systemUs);
+  const systemUs = growAtMost(slot, SLOT.systemUs, times.systemUs, leftUs);
+  const niceUs = growAtMost(slot, SLOT.niceUs, times.niceUs, leftUs - systemUs);
+  const systemShare = leftUs > 0 ? systemUs / leftUs : 0;
+  const niceShare = leftUs > 0 ? niceUs / leftUs : 0;
   if (times.perCpu !== undefined && topology.pinned) {
     for (let cpu = 0; cpu < count; cpu++) {
       const row = rowStart(cpu);
       const hostCpu = topology.hostCpus[cpu] ?? 0;
       const used = times.perCpu.get(hostCpu);
       if (used === undefined) continue;
+      const usedUs = used.userUs + used.systemUs;
       // 1 is added so that an empty row (0) is not taken for the host's CPU 0.
-      const first = slot[SLOT.boottimeUs] === 0;
-      const known = first || get(slot, row + ROW.hostCpu) === hostCpu + 1;
-      const rowUserUs = known ? grownSince(slot, row + ROW.seenUserUs, used.userUs, userUs) : 0;
-      const rowSystemUs = known
-        ? grownSince(slot, row + ROW.seenSystemUs, used.systemUs, systemUs)
-        : 0;
+      const known = slot[SLOT.boottimeUs] === 0 || get(slot, row + ROW.hostCpu) === hostCpu + 1;
+      if (!known) {
+        slot[row + ROW.seenUs] = usedUs;
+        slot[row + ROW.seenSystemUs] = used.systemUs;
+      }
       slot[row + ROW.hostCpu] = hostCpu + 1;
-      slot[row + ROW.seenUserUs] = used.userUs;
-      slot[row + ROW.seenSystemUs] = used.systemUs;
-      add(slot, row + ROW.userUs, rowUserUs);
-      add(slot, row + ROW.systemUs, rowSystemUs);
-      userUs -= rowUserUs;
-      systemUs -= rowSystemUs;
+      const rowUs = Math.min(grow(slot, row + ROW.seenUs, usedUs), leftUs);
+      const rowSystemUs = growAtMost(slot, row + ROW.seenSystemUs, used.systemUs, rowUs);
+      const rowNiceUs = Math.min(rowUs * niceShare, rowUs - rowSystemUs);
+      addRow(slot, row, rowUs, rowSystemUs, rowNiceUs);
+      leftUs -= rowUs;
     }
   }
   for (let cpu = 0; cpu < count; cpu++) {
-    const row = rowStart(cpu);
-    add(slot, row + ROW.userUs, userUs / count);
-    add(slot, row + ROW.niceUs, niceUs / count);
-    add(slot, row + ROW.systemUs, systemUs / count);
+    const rowUs = leftUs / count;
+    addRow(slot, rowStart(cpu), rowUs, rowUs * systemShare, rowUs * niceShare);
   }
 }
 
-/** How much a counter grew since it was last seen; 0 if the kernel set it back. */
-function sinceSeen(slot: Float64Array, field: number, value: number): number {
-  const grown = Math.max(0, value - get(slot, field));
-  slot[field] = value;
-  return grown;
+function addRow(
+  slot: Float64Array,
+  row: number,
+  usedUs: number,
+  systemUs: number,
+  niceUs: number,
+): void {
+  add(slot, row + ROW.userUs, Math.max(0, usedUs - systemUs - niceUs));
+  add(slot, row + ROW.niceUs, niceUs);
+  add(slot, row + ROW.systemUs, systemUs);
 }
 
-function grownSince(slot: Float64Array, field: number, value: number, atMost: number): number {
-  return Math.min(Math.max(0, value - get(slot, field)), Math.max(0, atMost));
+/**
+ * How much a counter grew since it was last seen. One that is a little behind was read by another
+ * thread a moment earlier: what is seen stays. One that is far behind was set back by the kernel
+ * (v1: `echo 0 > cpuacct.usage`), and counts on from there.
+ */
+function grow(slot: Float64Array, field: number, value: number): number {
+  const seen = get(slot, field);
+  if (value >= seen) slot[field] = value;
+  else if (seen - value > RESET_US) slot[field] = value;
+  return Math.max(0, value - seen);
+}
+
+/** The same of a part of what was used: no more of it can be new than was used altogether. */
+function growAtMost(slot: Float64Array, field: number, value: number, mostUs: number): number {
+  const seen = get(slot, field);
+  if (seen - value > RESET_US) slot[field] = value;
+  const grown = Math.max(0, Math.min(value - seen, mostUs));
+  // What did not fit is counted with the next growth.
+  if (grown > 0) slot[field] = seen + grown;
+  return grown;
 }
 
 /** Idle is what is left, but what was once called idle stays so: counters do not go back. */

@@ -15,7 +15,8 @@ export const SLOT = {
   // CPU accounting, see cpu_time.ts. Microseconds.
   boottimeUs: 2,
   cpuCount: 3,
-  userUs: 4,
+  /** The cgroup's own counters when last seen; `usageUs` is user and system together. */
+  usageUs: 4,
   niceUs: 5,
   systemUs: 6,
   // Load average, see load.ts.
@@ -28,6 +29,10 @@ export const SLOT = {
   threads: 13,
   lastPid: 14,
   loadSampledMs: 15,
+  /** CPU time of the cgroup when its threads were counted, and when that was, and what it cost. */
+  countedUsageUs: 16,
+  countedMs: 17,
+  countCostMs: 18,
   /** First of the rows, one a CPU. */
   rows: 24,
 } as const;
@@ -42,18 +47,22 @@ export const ROW = {
   elapsedUs: 4,
   /** Which CPU of the host it stood for, and that one's counters when last seen. */
   hostCpu: 5,
-  seenUserUs: 6,
+  seenUs: 6,
   seenSystemUs: 7,
 } as const;
 
 const ROW_DOUBLES = 8;
 const WAYS = 8;
-/** A lock is held for microseconds; one that is held longer belonged to a server that was killed. */
-const STALE_LOCK_MS = 5;
+/** Doubles a slot has in the directory: its key, and when it was last used. */
+const DIRECTORY_DOUBLES = 2;
+/** A lock is held for microseconds. After this it is asked whether its holder lives... */
+const ASK_HOLDER_MS = 5;
+/** ...and after this it is taken all the same: a reader must not wait for ever. */
+const STALE_LOCK_MS = 500;
 
 /** How large a region `slots` containers need on a machine of `cpus` CPUs. */
 export function historyBytes(slots: number, cpus: number): number {
-  return slots * 4 + slots * slotDoubles(cpus) * 8;
+  return slots * (4 + DIRECTORY_DOUBLES * 8 + slotDoubles(cpus) * 8);
 }
 
 function slotDoubles(cpus: number): number {
@@ -67,6 +76,8 @@ export function rowStart(number: number): number {
 
 export class HistoryTable {
   readonly #locks: Int32Array;
+  /** Apart from the slots, so that looking for a container touches no page of another's slot. */
+  readonly #directory: Float64Array;
   readonly #slots: Float64Array[] = [];
   readonly #sets: number;
   readonly maxCpus: number;
@@ -74,18 +85,20 @@ export class HistoryTable {
   /** @param region shared memory of `historyBytes(slots, cpus)`, zeros at first; 8-byte aligned */
   constructor(region: ArrayBufferLike, byteOffset: number, slots: number, cpus: number) {
     const doubles = slotDoubles(cpus);
-    const slotsOffset = byteOffset;
-    this.#locks = new Int32Array(region, slotsOffset + slots * doubles * 8, slots);
     for (let index = 0; index < slots; index++) {
-      this.#slots.push(new Float64Array(region, slotsOffset + index * doubles * 8, doubles));
+      this.#slots.push(new Float64Array(region, byteOffset + index * doubles * 8, doubles));
     }
+    const directoryAt = byteOffset + slots * doubles * 8;
+    this.#directory = new Float64Array(region, directoryAt, slots * DIRECTORY_DOUBLES);
+    const locksAt = directoryAt + slots * DIRECTORY_DOUBLES * 8;
+    this.#locks = new Int32Array(region, locksAt, slots);
     this.#sets = Math.max(1, Math.floor(slots / WAYS));
     this.maxCpus = cpus;
   }
 
   /**
    * Runs `use` on the container's slot while no other thread or process does. `use` must not read
-   * files or throw. A slot that was not the container's before is all zeros but for its key.
+   * files. A slot that was not the container's before is all zeros but for its key.
    */
   with<T>(key: number, nowMs: number, use: (slot: Float64Array) => T): T {
     const index = this.#find(key);
@@ -97,34 +110,60 @@ export class HistoryTable {
         slot[SLOT.key] = key;
       }
       slot[SLOT.usedMs] = nowMs;
+      this.#directory[index * DIRECTORY_DOUBLES] = key;
+      this.#directory[index * DIRECTORY_DOUBLES + 1] = nowMs;
       return use(slot);
     } finally {
-      Atomics.store(this.#locks, index, 0);
+      Atomics.compareExchange(this.#locks, index, process.pid, 0);
     }
   }
 
   /** Every slot in use, for the load sampler and the overview of containers. Read without a lock. */
   *used(): Generator<Float64Array> {
-    for (const slot of this.#slots) if (slot[SLOT.key] !== 0) yield slot;
+    for (const [index, slot] of this.#slots.entries()) {
+      if (this.#directory[index * DIRECTORY_DOUBLES] !== 0) yield slot;
+    }
   }
 
   #find(key: number): number {
     // Cgroup ids count up: the low bits alone spread them evenly.
     const first = (Math.floor(key / 8) % this.#sets) * WAYS;
+    const end = Math.min(first + WAYS, this.#slots.length);
     let oldest = first;
-    for (let index = first; index < first + WAYS && index < this.#slots.length; index++) {
-      const slot = this.#slots[index] as Float64Array;
-      if (slot[SLOT.key] === key) return index;
-      if ((slot[SLOT.usedMs] ?? 0) < (this.#slots[oldest]?.[SLOT.usedMs] ?? 0)) oldest = index;
+    let oldestMs = Infinity;
+    for (let index = first; index < end; index++) {
+      const found = this.#directory[index * DIRECTORY_DOUBLES] ?? 0;
+      if (found === key) return index;
+      const usedMs = found === 0 ? -1 : (this.#directory[index * DIRECTORY_DOUBLES + 1] ?? 0);
+      if (usedMs < oldestMs) [oldest, oldestMs] = [index, usedMs];
     }
     return oldest;
   }
 
+  /** The lock holds its holder's process id: one that was killed with a lock in hand is found out. */
   #lock(index: number): void {
-    if (Atomics.compareExchange(this.#locks, index, 0, 1) === 0) return;
+    const own = process.pid;
+    let holder = Atomics.compareExchange(this.#locks, index, 0, own);
+    if (holder === 0) return;
     const startMs = performance.now();
-    while (Atomics.compareExchange(this.#locks, index, 0, 1) !== 0) {
-      if (performance.now() - startMs > STALE_LOCK_MS) return;
+    let asked = false;
+    while (holder !== 0) {
+      const waitedMs: number = performance.now() - startMs;
+      const ask: boolean = !asked && waitedMs > ASK_HOLDER_MS;
+      if (waitedMs > STALE_LOCK_MS || (ask && !isAlive(holder))) {
+        if (Atomics.compareExchange(this.#locks, index, holder, own) === holder) return;
+      }
+      asked ||= ask;
+      holder = Atomics.compareExchange(this.#locks, index, 0, own);
     }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -33,34 +33,43 @@ export interface Load extends ThreadCounts {
 /**
  * Puts one sample into the container's history.
  *
- * Before the first sample nothing is known: the means begin as if the number of active threads had
- * been what it is now since the container's start, which is right for a new container (0) and the
- * best guess for an old one.
+ * Before the first sample nothing is known but how much CPU time the container has used. The threads
+ * that run now are taken to have run for as long as that time allows, and to have been the only ones:
+ * right for a container that has been busy since its start, and for one that has just become busy.
  *
  * @param slot the container's history, locked
- * @param ageSeconds how long the container has been running
+ * @param busySeconds for how long the threads that run now can have been running
  */
 export function addLoadSample(
   slot: Float64Array,
   counts: ThreadCounts,
   nowMs: number,
-  ageSeconds: number,
+  busySeconds: number,
 ): void {
-  const active = counts.running + counts.blocked;
   const sampledMs = slot[SLOT.loadSampledMs] ?? 0;
   const first = sampledMs === 0;
-  const elapsedSeconds = first ? Math.max(0, ageSeconds) : Math.max(0, nowMs - sampledMs) / 1000;
+  const elapsedSeconds = first ? SAMPLE_MS / 1000 : Math.max(0, nowMs - sampledMs) / 1000;
+  const ranSeconds = first ? Math.max(0, busySeconds) : elapsedSeconds;
   for (const [index, field] of LOADS.entries()) {
-    const fade = Math.exp(-elapsedSeconds / (MEAN_SECONDS[index] ?? 60));
+    const mean = MEAN_SECONDS[index] ?? 60;
+    const fade = Math.exp(-elapsedSeconds / mean);
     const before = first ? 0 : (slot[field] ?? 0);
-    slot[field] = before * fade + active * (1 - fade);
+    slot[field] =
+      before * fade +
+      counts.running * (1 - Math.exp(-ranSeconds / mean)) +
+      counts.blocked * (1 - fade);
   }
+  slot[SLOT.loadSampledMs] = nowMs;
+  keepCounts(slot, counts);
+}
+
+/** Puts a count of threads into the history without making it a sample. */
+export function keepCounts(slot: Float64Array, counts: ThreadCounts): void {
   slot[SLOT.running] = counts.running;
   slot[SLOT.blocked] = counts.blocked;
   slot[SLOT.threads] = counts.threads;
   // The kernel's last pid never falls while pids have not wrapped around; ours must not, either.
   slot[SLOT.lastPid] = Math.max(slot[SLOT.lastPid] ?? 0, counts.lastPid);
-  slot[SLOT.loadSampledMs] = nowMs;
 }
 
 /**

@@ -7,9 +7,9 @@ import type { Container } from "../caller/container.ts";
 import type { CpuTimes, DeviceIo, MemoryReading, NumaReading } from "../cgroup/types.ts";
 import type { Clock } from "../sys/clock.ts";
 import { advanceCpuRows, type CpuRow } from "./cpu_time.ts";
-import type { HistoryTable } from "./history.ts";
+import { SLOT, type HistoryTable } from "./history.ts";
 import type { Host } from "./host.ts";
-import { addLoadSample, loadOf, type Load } from "./load.ts";
+import { addLoadSample, keepCounts, loadOf, type Load, type ThreadCounts } from "./load.ts";
 import { meminfoFields, swapOf, type Swap, type SwapPolicy } from "./memory.ts";
 import { countThreads } from "./threads.ts";
 import { CPU_POLICIES, topologyOf, type CpuPolicy, type Topology } from "./topology.ts";
@@ -24,6 +24,20 @@ export interface MachineSettings extends SwapPolicy {
 const NO_CPU_TIME: CpuTimes = { usageUs: 0, userUs: 0, systemUs: 0, niceUs: 0, perCpu: undefined };
 /** USER_HZ: the unit of every time that the kernel shows in ticks, on all architectures of Linux. */
 export const TICKS_PER_SECOND = 100;
+
+/** Counts of threads are given again for this long, */
+const COUNT_FRESH_MS = 1000;
+/** and for this many times as long as counting took: one hundredth of a CPU at most. */
+const COUNT_COST_RATIO = 100;
+
+/** A count of threads, and what is to be remembered of it. */
+interface Counted {
+  readonly counts: ThreadCounts;
+  /** CPU time of the cgroup just before. */
+  readonly usageUs: number;
+  readonly nowMs: number;
+  readonly costMs: number;
+}
 
 export class Machine {
   readonly container: Container;
@@ -121,25 +135,73 @@ export class Machine {
     return this.host.stat().btimeSeconds - Math.round(offsetNs / 1e9);
   }
 
-  /** Load averages and process counts; counted at once where the sampler has not come by yet. */
+  /** Load averages and process counts; sampled at once where the sampler has not come by yet. */
   load(): Load {
     const nowMs = this.clock.monotonicMs();
     const { key } = this.container;
     const known = this.#history.with(key, nowMs, (slot) => loadOf(slot, nowMs));
-    if (known !== undefined) return known;
-    this.sampleLoad();
-    const first = this.#history.with(key, nowMs, (slot) => loadOf(slot, nowMs));
-    return first ?? { averages: [0, 0, 0], running: 0, blocked: 0, threads: 0, lastPid: 1 };
+    if (known === undefined) this.sampleLoad();
+    else if (this.#countIsOld(nowMs)) this.#keep(this.#count(), keepCounts);
+    else return known;
+    const fresh = this.#history.with(key, nowMs, (slot) => loadOf(slot, nowMs));
+    return fresh ?? { averages: [0, 0, 0], running: 0, blocked: 0, threads: 0, lastPid: 1 };
   }
 
   /** Counts the container's threads and puts the result into its load averages. */
   sampleLoad(): void {
-    const counts = countThreads(this.host.procRoot, this.container);
-    const ageSeconds = this.ageSeconds();
+    const counted = this.#count();
+    const busySeconds = this.#busySeconds(counted);
     const nowMs = this.clock.monotonicMs();
-    this.#history.with(this.container.key, nowMs, (slot) => {
-      addLoadSample(slot, counts, nowMs, ageSeconds);
+    this.#keep(counted, (slot, counts) => addLoadSample(slot, counts, nowMs, busySeconds));
+  }
+
+  /** Whether the counts of threads are too old for who asks now; those of many threads may be older. */
+  #countIsOld(nowMs: number): boolean {
+    return this.#history.with(this.container.key, nowMs, (slot) => {
+      const ageMs = nowMs - (slot[SLOT.countedMs] ?? 0);
+      return ageMs > Math.max(COUNT_FRESH_MS, (slot[SLOT.countCostMs] ?? 0) * COUNT_COST_RATIO);
     });
+  }
+
+  /**
+   * Counts the container's threads. Where nothing of it has run since they were last counted, none
+   * of them can have changed its state but by being woken, and that is all there is to count.
+   */
+  #count(): Counted {
+    const { container, clock } = this;
+    const startMs = clock.monotonicMs();
+    const usageUs = container.cgroups.cpuTimes()?.usageUs;
+    const before = this.#history.with(container.key, startMs, (slot) => ({
+      usageUs: slot[SLOT.countedUsageUs] ?? 0,
+      counted: (slot[SLOT.countedMs] ?? 0) > 0,
+      load: {
+        running: slot[SLOT.running] ?? 0,
+        blocked: slot[SLOT.blocked] ?? 0,
+        threads: slot[SLOT.threads] ?? 0,
+        lastPid: slot[SLOT.lastPid] ?? 0,
+      },
+    }));
+    const still = before.counted && usageUs !== undefined && usageUs === before.usageUs;
+    const counts = still ? before.load : countThreads(this.host.procRoot, container);
+    const nowMs = clock.monotonicMs();
+    return { counts, usageUs: usageUs ?? 0, nowMs, costMs: nowMs - startMs };
+  }
+
+  #keep(counted: Counted, use: (slot: Float64Array, counts: ThreadCounts) => void): void {
+    this.#history.with(this.container.key, counted.nowMs, (slot) => {
+      use(slot, counted.counts);
+      slot[SLOT.countedUsageUs] = counted.usageUs;
+      slot[SLOT.countedMs] = counted.nowMs;
+      slot[SLOT.countCostMs] = counted.costMs;
+    });
+  }
+
+  /** For how long the threads that run now can have been running, by the CPU time used so far. */
+  #busySeconds({ counts, usageUs }: Counted): number {
+    const { hostCpus } = this.topology();
+    const cpus = Math.min(counts.running, hostCpus.length, this.container.cgroups.quota().cpus);
+    if (cpus <= 0) return 0;
+    return Math.min(this.ageSeconds(), usageUs / 1e6 / cpus);
   }
 
   /** I/O by device, `undefined` without a controller that accounts it. */

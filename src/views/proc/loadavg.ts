@@ -13,6 +13,8 @@ export const loadavg: View = {
     if (!machine.settings.loadavg) return undefined;
     const load = machine.load();
     const [one, five, fifteen] = load.averages.map((average) => average.toFixed(2));
-    return `${one} ${five} ${fifteen} ${load.running}/${load.threads} ${load.lastPid}\n`;
+    // Whoever reads this is running, though it waits for the answer while its threads are counted.
+    const running = Math.max(1, load.running);
+    return `${one} ${five} ${fifteen} ${running}/${Math.max(running, load.threads)} ${load.lastPid}\n`;
   },
 };
