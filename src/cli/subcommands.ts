@@ -56,6 +56,24 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: () => import("./oci_hook.ts"),
   },
   {
+    name: "webhook",
+    usage: "[OPTION]... (see webhook --help)",
+    help: "the Kubernetes admission webhook",
+    load: () => import("./webhook.ts"),
+  },
+  {
+    name: "node-agent",
+    usage: "[OPTION]... (see node-agent --help)",
+    help: "serve on a Kubernetes node, attach to its containers",
+    load: () => import("./node_agent.ts"),
+  },
+  {
+    name: "nri",
+    usage: "[--socket PATH] [--mountpoint DIR]",
+    help: "attach to containers as the runtime tells of them",
+    load: () => import("./nri.ts"),
+  },
+  {
     name: "serve",
     usage: "ROLE",
     help: "the server process, started by the holder",

@@ -34,9 +34,9 @@ ${summary}.
 
 const DAY_MS = 86_400_000;
 
-export async function run(args: string[]): Promise<number> {
+export async function run(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
-    args,
+    args: [...args],
     options: {
       config: { type: "string" },
       port: { type: "string", default: "8443" },

@@ -1,0 +1,129 @@
+/**
+ * What the agent does with containers: who is attached to when one starts, and everyone's files
+ * taken away again in the end. How it learns of containers (NRI, cgroups) and how it keeps the
+ * server up is elsewhere.
+ */
+import { listMountNamespaces, mountNamespaceOf } from "../../attach/find_mounts.ts";
+import type { Logger } from "../../sys/log.ts";
+import type { Pod } from "../api/objects.ts";
+import type { NriContainer, PodSandbox } from "../nri/messages.ts";
+import type { InjectionSettings } from "../webhook/selection.ts";
+import type { Attacher } from "./attacher.ts";
+import type { SeenContainer } from "./cgroup_watch.ts";
+import { isPause, ownProgram } from "./container_process.ts";
+import { decide } from "./decide.ts";
+import type { PodDirectory } from "./pods.ts";
+import { containerName } from "./pods.ts";
+
+/** A container that is created but never started waits no longer than this for us. */
+const START_MS = 60_000;
+/** How long after its start a container's name may take to appear in its pod's status. */
+const NAME_MS = 10_000;
+
+export interface ContainerWorkOptions {
+  settings: InjectionSettings;
+  pods: PodDirectory;
+  attacher: Attacher;
+  log: Logger;
+}
+
+export class ContainerWork {
+  readonly #options: ContainerWorkOptions;
+  /** Pods left alone, by reason: for the metrics. */
+  readonly skipped: Map<string, number> = new Map();
+
+  constructor(options: ContainerWorkOptions) {
+    this.#options = options;
+  }
+
+  /** A container that the runtime is about to start, or that runs. Rejects only on surprises. */
+  async fromRuntime(sandbox: PodSandbox, container: NriContainer): Promise<void> {
+    const { pods, log } = this.#options;
+    if (container.pid === 0) return;
+    const known = await pods.byUid(sandbox.uid).catch((error: unknown) => {
+      log.warn("API server was not asked about a pod", { error: String(error) });
+      return undefined;
+    });
+    // What the runtime says of a pod is enough to decide by, if need be.
+    const { name, namespace, uid, labels, annotations } = sandbox;
+    const pod: Pod = known ?? { metadata: { name, namespace, uid, labels, annotations } };
+    await this.#attach(pod, container.pid, container.name);
+  }
+
+  /** A container whose cgroup has appeared. */
+  async fromCgroup(seen: SeenContainer): Promise<void> {
+    const { pods } = this.#options;
+    // Both take a moment: asking meanwhile costs the container nothing.
+    const asked = pods.byUid(seen.podUid).catch(() => undefined);
+    const pid = await ownProgram(seen.cgroup, START_MS);
+    if (pid === 0 || isPause(pid)) return;
+    const pod = await asked;
+    if (!pod) {
+      this.#skip("unknown-pod");
+      return;
+    }
+    const excludes = pod.metadata?.annotations?.["lxcfs.io/exclude-containers"] !== undefined;
+    await this.#attach(pod, pid, excludes ? await this.#nameOf(seen) : "");
+  }
+
+  async #nameOf(seen: SeenContainer): Promise<string> {
+    const untilMs = performance.now() + NAME_MS;
+    while (performance.now() < untilMs) {
+      const pods = await this.#options.pods.refresh().catch(() => undefined);
+      const pod = pods?.get(seen.podUid);
+      const name = pod && containerName(pod, seen.id);
+      if (name !== undefined) return name;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    return "";
+  }
+
+  async #attach(pod: Pod, pid: number, container: string): Promise<void> {
+    const { pods, settings, attacher, log } = this.#options;
+    const namespace = pod.metadata?.namespace ?? "";
+    const decision = decide(pod, await pods.namespaceLabels(namespace), settings);
+    if (!decision.attach) {
+      this.#skip(decision.why);
+      return;
+    }
+    if (decision.excludedContainers.has(container)) {
+      this.#skip("excluded-container");
+      return;
+    }
+    const outcome = await attacher.attach(pid, decision.wants);
+    const fields = { pod: `${namespace}/${pod.metadata?.name}`, pid, container };
+    if (outcome.status === "done") {
+      const { milliseconds } = outcome;
+      log.info("attached", { ...fields, ms: Math.round(milliseconds) });
+    } else if (outcome.status !== "gone") {
+      const why = outcome.message ?? outcome.steps.find((step) => step.did === "failed")?.why;
+      log.warn("not attached", { ...fields, status: outcome.status, why });
+    }
+  }
+
+  #skip(why: string): void {
+    this.skipped.set(why, (this.skipped.get(why) ?? 0) + 1);
+  }
+}
+
+/**
+ * Takes the files away from every process that has them mounted, but for the processes of `except`
+ * (the server's and the agent's own mount namespaces, where the filesystem itself is mounted).
+ * @returns how many containers were freed
+ */
+export async function detachAll(
+  attacher: Attacher,
+  except: readonly number[],
+  log: Logger,
+): Promise<number> {
+  const own = new Set(["self" as const, 1, ...except].map((pid) => mountNamespaceOf("/proc", pid)));
+  let freed = 0;
+  for (const [namespace, pid] of listMountNamespaces("/proc")) {
+    if (own.has(namespace)) continue;
+    const outcome = await attacher.detach(pid);
+    if (outcome.steps.some(({ did }) => did === "detached")) freed++;
+    if (outcome.status === "failed" || outcome.status === "timeout")
+      log.warn("not detached", { pid, status: outcome.status, why: outcome.message });
+  }
+  return freed;
+}

@@ -1,0 +1,62 @@
+/** Attaches to containers of this node and takes away again, counting what comes of it. */
+import { bindingsFor } from "../../attach/served.ts";
+import { lxcfsTargets } from "../../attach/find_mounts.ts";
+import { containerNames } from "../../attach/identity.ts";
+import type { AttachPool } from "../../attach/pool.ts";
+import type { Binding, Job, Outcome } from "../../attach/types.ts";
+
+/** Shows a container its own files; by pid as the host numbers processes. */
+export class Attacher {
+  readonly #pool: AttachPool;
+  readonly #mountPoint: string;
+  readonly #outcomes = new Map<string, number>();
+
+  constructor(pool: AttachPool, mountPoint: string) {
+    this.#pool = pool;
+    this.#mountPoint = mountPoint;
+  }
+
+  /** How many jobs ended how: `attach done`, `detach failed` and so on. */
+  get outcomes(): ReadonlyMap<string, number> {
+    return this.#outcomes;
+  }
+
+  /**
+   * @param wants which paths the container is to get
+   * @param viewOf a process whose view it is to be, where that is not its own
+   */
+  async attach(pid: number, wants: (path: string) => boolean, viewOf = pid): Promise<Outcome> {
+    const names = containerNames("/proc");
+    let bindings: Binding[];
+    try {
+      bindings = bindingsFor(this.#mountPoint, names.nameOf(viewOf));
+    } finally {
+      names.close();
+    }
+    return await this.#run(
+      "attach",
+      pid,
+      bindings.filter(({ target }) => wants(target)),
+    );
+  }
+
+  /** Gives a container the kernel's own files back, whoever mounted over them. */
+  async detach(pid: number): Promise<Outcome> {
+    const targets = lxcfsTargets("/proc", pid);
+    return await this.#run(
+      "detach",
+      pid,
+      targets.map((target) => ({ source: "", target })),
+    );
+  }
+
+  async #run(kind: Job["kind"], pid: number, bindings: Binding[]): Promise<Outcome> {
+    const outcome = await this.#pool.run({
+      ...{ kind, pid, bindings, rootfs: "/", deadDevices: [], dryRun: false },
+      procRoot: "/proc",
+    });
+    const key = `${kind} ${outcome.status}`;
+    this.#outcomes.set(key, (this.#outcomes.get(key) ?? 0) + 1);
+    return outcome;
+  }
+}

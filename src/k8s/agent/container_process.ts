@@ -1,0 +1,62 @@
+/** From a container's cgroup to the process in it that is attached to. */
+import { readdirSync, readlinkSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { tryReadFile } from "../../sys/read.ts";
+import { CgroupWatch, watchedHierarchy, type SeenContainer } from "./cgroup_watch.ts";
+
+/** A runtime's own program in the container's cgroup, before it becomes the user's. */
+const RUNTIME = /(?:^|[/:_])(?:runc|crun|youki)\b/;
+const LOOK_MS = 4;
+
+/** The first process of a cgroup or of one below it, by the host's numbers; 0 if there is none. */
+export function firstProcess(cgroup: string): number {
+  const first = Number(tryReadFile(`${cgroup}/cgroup.procs`)?.split("\n")[0] ?? 0);
+  if (first > 0) return first;
+  try {
+    for (const entry of readdirSync(cgroup, { withFileTypes: true })) {
+      const below = entry.isDirectory() ? firstProcess(`${cgroup}/${entry.name}`) : 0;
+      if (below > 0) return below;
+    }
+  } catch {
+    // The container has gone.
+  }
+  return 0;
+}
+
+/**
+ * Waits until the container runs its own program: before that its mounts are still being made.
+ * @returns its pid, or 0 if it has not come to that within `limitMs`
+ */
+export async function ownProgram(cgroup: string, limitMs: number): Promise<number> {
+  const untilMs = performance.now() + limitMs;
+  while (performance.now() < untilMs) {
+    const pid = firstProcess(cgroup);
+    if (pid > 0 && !isRuntime(pid)) return pid;
+    await sleep(LOOK_MS);
+  }
+  return 0;
+}
+
+function isRuntime(pid: number): boolean {
+  try {
+    // runc runs from a sealed copy of itself: "/memfd:runc_cloned:/proc/self/exe (deleted)".
+    if (RUNTIME.test(readlinkSync(`/proc/${pid}/exe`))) return true;
+  } catch {
+    return true;
+  }
+  return RUNTIME.test(tryReadFile(`/proc/${pid}/comm`) ?? "");
+}
+
+/** The process that holds a pod's namespaces together: it reads nothing, it needs nothing. */
+export function isPause(pid: number): boolean {
+  return tryReadFile(`/proc/${pid}/comm`) === "pause\n";
+}
+
+/** All containers of the node there are now. */
+export function containersNow(hierarchy = watchedHierarchy()): SeenContainer[] {
+  const found: SeenContainer[] = [];
+  const watch = new CgroupWatch(hierarchy, (seen) => found.push(seen));
+  watch.start();
+  watch.close();
+  return found;
+}

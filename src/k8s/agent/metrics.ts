@@ -1,0 +1,37 @@
+/** The agent's own counters in the Prometheus text format; the server has metrics of its own. */
+import type { ContainerWork } from "./agent.ts";
+import type { Attacher } from "./attacher.ts";
+
+export function agentMetrics(
+  attacher: Attacher,
+  work: ContainerWork,
+  nriReady: boolean | undefined,
+  stuckThreads: number,
+): string {
+  const lines = [
+    "# HELP lxcfs_agent_jobs_total Attachments and detachments by how they ended.",
+    "# TYPE lxcfs_agent_jobs_total counter",
+  ];
+  for (const [key, count] of attacher.outcomes) {
+    const [kind, status] = key.split(" ");
+    lines.push(`lxcfs_agent_jobs_total{kind="${kind}",status="${status}"} ${count}`);
+  }
+  lines.push(
+    "# HELP lxcfs_agent_skipped_total Containers left alone, by reason.",
+    "# TYPE lxcfs_agent_skipped_total counter",
+  );
+  for (const [why, count] of work.skipped)
+    lines.push(`lxcfs_agent_skipped_total{reason="${why}"} ${count}`);
+  if (nriReady !== undefined)
+    lines.push(
+      "# HELP lxcfs_agent_nri_ready Whether the runtime tells this agent of containers.",
+      "# TYPE lxcfs_agent_nri_ready gauge",
+      `lxcfs_agent_nri_ready ${nriReady ? 1 : 0}`,
+    );
+  lines.push(
+    "# HELP lxcfs_agent_stuck_threads Threads that a container holds in the kernel.",
+    "# TYPE lxcfs_agent_stuck_threads gauge",
+    `lxcfs_agent_stuck_threads ${stuckThreads}`,
+  );
+  return `${lines.join("\n")}\n`;
+}
