@@ -1,5 +1,5 @@
 /** The project's systemd unit, installed the way a package would, but for where the program is. */
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { guardWith } from "../support/guard.ts";
 import { lxcfsCommand, projectRoot } from "../support/project.ts";
@@ -30,13 +30,12 @@ export function installUnit(): Unit {
 systemctl kill -s KILL ${NAME}
 systemctl stop ${NAME}
 umount -l ${MOUNTPOINT}
-rm -rf '${unit}' '${unit}.d'
+rm -f '${unit}'
 systemctl daemon-reload
 systemctl reset-failed ${NAME}`);
-  mkdirSync(`${unit}.d`, { recursive: true });
-  copyFileSync(join(projectRoot, "share", NAME), unit);
-  const start = `${lxcfsCommand} $LXCFS_OPTIONS ${MOUNTPOINT}`;
-  writeFileSync(`${unit}.d/program.conf`, `[Service]\nExecStart=\nExecStart=${start}\n`);
+  mkdirSync(UNITS, { recursive: true });
+  const text = readFileSync(join(projectRoot, "share", NAME), "utf8");
+  writeFileSync(unit, text.replaceAll("/usr/bin/lxcfs", lxcfsCommand));
   run(["systemctl", "daemon-reload"]);
   const systemctl = (verb: string, ...argv: string[]) =>
     run(["systemctl", verb, ...argv, NAME], { timeoutMs: 120_000 });
