@@ -5,6 +5,7 @@
 import { parseCpuList } from "../host/cpu_list.ts";
 import { HistoryTable, historyBytes } from "../machine/history.ts";
 import { readFile } from "../sys/read.ts";
+import { Invalidations, INVALIDATIONS_BYTES } from "../vfs/invalidations.ts";
 import { OPEN_FILES_SIZE, OpenFiles, openFilesBytes } from "../vfs/open_files.ts";
 import type { SharedState } from "./state.ts";
 
@@ -12,6 +13,7 @@ import type { SharedState } from "./state.ts";
 export const OTHER_FILES = "sys/*";
 const OPEN_FILES = "open-files";
 const HISTORY = "history";
+const INVALIDATIONS = "invalidations";
 /** Containers of which history is kept at once. */
 const HISTORY_SLOTS = 2048;
 
@@ -19,6 +21,7 @@ const HISTORY_SLOTS = 2048;
 export function ensureFilesystemMemory(state: SharedState): void {
   state.ensureRegion(OPEN_FILES, openFilesBytes(OPEN_FILES_SIZE));
   state.ensureRegion(HISTORY, historyBytes(HISTORY_SLOTS, hostCpuCount()));
+  state.ensureRegion(INVALIDATIONS, INVALIDATIONS_BYTES);
 }
 
 export function openFilesOf(state: SharedState): OpenFiles {
@@ -29,6 +32,11 @@ export function openFilesOf(state: SharedState): OpenFiles {
 export function historyOf(state: SharedState): HistoryTable {
   const region = state.region(HISTORY);
   return new HistoryTable(region.buffer, region.byteOffset, HISTORY_SLOTS, hostCpuCount());
+}
+
+export function invalidationsOf(state: SharedState): Invalidations {
+  const region = state.region(INVALIDATIONS);
+  return new Invalidations(region.buffer, region.byteOffset);
 }
 
 /** CPUs that this kernel could ever bring online. */
