@@ -4,6 +4,7 @@
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { CPU_POLICIES, type CpuPolicy } from "../daemon/config.ts";
+import { parseListenAddress } from "../daemon/listen.ts";
 import type { LogLevel } from "../sys/log.ts";
 
 /** The command line is wrong: the message says how, exit code 1. */
@@ -109,7 +110,7 @@ export function parseMountCommand(args: readonly string[]): Command {
     cgroupTree: values["enable-cgroup"] === true,
     psiPoll: values["enable-psi-poll"] === true,
     freshnessMs: wholeNumber("freshness", text("freshness", "10"), 0, 60_000),
-    metrics: text("metrics", ""),
+    metrics: listenAddress(text("metrics", "")),
     workers: wholeNumber("workers", text("workers", "0"), 0, 16),
     deadlineMs: wholeNumber("deadline", text("deadline", "2000"), 100, 60_000),
     logLevel: oneOf("log-level", text("log-level", values["debug"] ? "debug" : "info"), LOG_LEVELS),
@@ -137,6 +138,17 @@ function wholeNumber(option: string, text: string, least: number, most: number):
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
   throw new UsageError(`--${option} takes a number from ${least} to ${most}, found "${text}"`);
+}
+
+/** Checked here, where it can still be refused; kept as text. */
+function listenAddress(text: string): string {
+  if (text === "") return text;
+  try {
+    parseListenAddress(text);
+  } catch (error) {
+    throw new UsageError(`--metrics: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return text;
 }
 
 function oneOf<T extends string>(option: string, text: string, allowed: readonly T[]): T {

@@ -4,11 +4,11 @@
  *     {"ask":"status"}
  *     {"ok":true,"answer":{"mountpoint":"/var/lib/lxcfs",...}}
  */
-import { chmodSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { dirname } from "node:path";
 import type { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
+import { listen } from "./listen.ts";
 import type { Status } from "./status.ts";
 
 /** What may be asked, and who answers. */
@@ -46,32 +46,11 @@ export class ControlServer {
     rmSync(this.#path, { force: true });
   }
 
-  /**
-   * Binds a socket beside the path and renames it there: a predecessor's socket is replaced without
-   * a moment in which nobody can be asked.
-   */
   #listen(): void {
-    const own = `${this.#path}.${process.pid}`;
-    const server = createServer((socket) => this.#answer(socket));
-    server.on("error", (error) => {
+    this.#server?.close();
+    this.#server = createServer((socket) => this.#answer(socket));
+    listen(this.#server, { path: this.#path }, (error) => {
       this.#log.warn("no control socket", { path: this.#path, cause: error.message });
-    });
-    try {
-      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o755 });
-      rmSync(own, { force: true });
-    } catch (error) {
-      this.#log.warn("no control socket", { path: this.#path, cause: String(error) });
-      return;
-    }
-    server.listen(own, () => {
-      try {
-        chmodSync(own, 0o600);
-        renameSync(own, this.#path);
-      } catch (error) {
-        this.#log.warn("no control socket", { path: this.#path, cause: String(error) });
-      }
-      this.#server?.close();
-      this.#server = server;
     });
   }
 

@@ -67,7 +67,7 @@ export async function start(request: FrontRequest): Promise<never> {
     mountpoint,
     MOUNT_TYPE,
     options.flags,
-    `fd=${fuseFd},rootmode=40000,user_id=0,group_id=0,allow_other${extra}`,
+    `fd=${fuseFd},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions${extra}`,
   );
   try {
     becomeHolder({ ...config, fuseFd, stateFd: state.fd });

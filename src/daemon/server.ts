@@ -116,7 +116,12 @@ export class Server {
     const modules = await import("./services.ts");
     while (!this.#ready) await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
     if (this.#role === "restart") modules.resend(this.#config.fuseFd, this.#state, this.#log);
-    return new modules.Services(this.#config, this.#state, this.#log, () => this.#pool.size);
+    return await modules.Services.begin(
+      this.#config,
+      this.#state,
+      this.#log,
+      () => this.#pool.size,
+    );
   }
 
   #onReady(replayed: number): void {

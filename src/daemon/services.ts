@@ -12,6 +12,8 @@ import type { DaemonConfig } from "./config.ts";
 import { ControlServer } from "./control.ts";
 import { Counters } from "./counters.ts";
 import { watchHolder } from "./holder_watch.ts";
+import { startLoadSampling } from "./load_sampling.ts";
+import { metricsText } from "./metrics.ts";
 import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
 import { negotiatedOf } from "./negotiated.ts";
 import type { SharedState } from "./state.ts";
@@ -23,7 +25,28 @@ export class Services {
   readonly #control: ControlServer;
 
   /** @param workers counts the threads that serve now */
-  constructor(config: DaemonConfig, state: SharedState, log: Logger, workers: () => number) {
+  static async begin(
+    config: DaemonConfig,
+    state: SharedState,
+    log: Logger,
+    workers: () => number,
+  ): Promise<Services> {
+    const services = new Services(config, state, log, workers);
+    if (config.metrics !== "") {
+      // The only part that needs an HTTP server, which is the largest of them.
+      const { MetricsServer } = await import("./metrics_server.ts");
+      const counters = new Counters(state);
+      new MetricsServer(config, log, () => metricsText(state, counters, workers()));
+    }
+    return services;
+  }
+
+  private constructor(
+    config: DaemonConfig,
+    state: SharedState,
+    log: Logger,
+    workers: () => number,
+  ) {
     this.#config = config;
     this.#log = log;
     const counters = new Counters(state);
@@ -31,6 +54,7 @@ export class Services {
       status: () => statusOf(config, state, counters, workers()),
     });
     watchHolder(config, log, process.ppid);
+    if (config.view.loadavg) startLoadSampling(config.view, state, log);
   }
 
   /** Takes the mount and the socket away. */

@@ -92,6 +92,11 @@ export class Slot {
     return true;
   }
 
+  /** Puts a request that another slot holds into this one, for another thread to execute. */
+  copyRequest(from: Slot): void {
+    from.request().copy(this.buffer);
+  }
+
   /**
    * Makes the slot of a dead thread ours, its request with it.
    * @returns how often this request has been inherited, this time included: a request that kills

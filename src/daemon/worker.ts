@@ -20,6 +20,8 @@ export interface WorkerOrder {
   readonly slot: number;
   /** Read a file through the filesystem first, without the kernel; a version that cannot is none. */
   readonly selfTest: boolean;
+  /** Its slot holds a request whose thread hangs: to be answered first, with the host's values. */
+  readonly late: boolean;
   /** Slots of dead threads whose requests it is to execute first. */
   readonly inherited: readonly number[];
 }
@@ -38,17 +40,21 @@ function work(order: WorkerOrder): void {
   const log = new Logger(config.logLevel);
   const counters = new Counters(state);
   const row = counters.row(order.slot);
+  let { late } = order;
   const operations = createFilesystem({
     view: config.view,
     state,
     log,
     place: (file) => counters.place(file),
     row,
+    late: () => late,
   });
   if (order.selfTest) selfTest(operations);
   const parts = { fuseFd: config.fuseFd, state, operations, log, row };
   const slot = new Slot(state, order.slot);
   const engine = new Engine(slot, parts);
+  if (late) engine.execute();
+  late = false;
   let replayed = 0;
   for (const index of order.inherited) {
     const inherited = new Slot(state, index);

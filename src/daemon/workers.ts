@@ -1,6 +1,7 @@
 /**
  * The serving threads of one server, and the watchdog over them: a request that stays in flight past
- * the deadline is answered in its thread's stead, and a fresh thread takes over. A thread that dies
+ * the deadline is given to a fresh thread, which answers it with the host's values and takes the place
+ * of the one that hangs; if that hangs over it too, the reader gets an error. A thread that dies
  * of an exception is replaced too, and its request executed again.
  */
 import { writeSync } from "node:fs";
@@ -16,7 +17,7 @@ import type { WorkerMessage, WorkerOrder } from "./worker.ts";
 /** Heap of one thread. A young generation of 1 MB costs throughput nothing here, and saves 10 MB. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64, stackSizeMb: 1 };
 
-/** Threads that may hang at one time before no more are started. */
+/** Threads that may hang at one time; the requests of more are refused. */
 const MAX_STUCK = 12;
 
 /** Looks at the slots so many times within one deadline. */
@@ -29,6 +30,16 @@ interface Thread {
   unique: bigint;
   sinceMs: number;
   stuck: boolean;
+  /** A request that it was started to answer late; if it hangs over that as well, it is an error. */
+  readonly lateUnique: bigint;
+}
+
+interface SpawnOptions {
+  readonly selfTest?: boolean;
+  /** Threads to start once this one serves. */
+  readonly others?: number;
+  /** Slot of a thread that hangs, whose request is to be answered. */
+  readonly late?: Slot;
 }
 
 /** What the pool reports to the server. */
@@ -70,7 +81,7 @@ export class WorkerPool {
    * and each start takes a core for a while.
    */
   start(count: number, inherited: readonly Slot[], selfTest: boolean): void {
-    this.#spawn(inherited, selfTest, count - 1);
+    this.#spawn(inherited, { selfTest, others: count - 1 });
     const periodMs = Math.max(20, this.#config.deadlineMs / LOOKS_PER_DEADLINE);
     setInterval(() => this.#look(), periodMs);
   }
@@ -96,24 +107,36 @@ export class WorkerPool {
     for (const { slot } of this.#threads) slot.stop();
   }
 
-  #spawn(inherited: readonly Slot[], selfTest = false, others = 0): void {
+  #spawn(
+    inherited: readonly Slot[],
+    { selfTest = false, others = 0, late }: SpawnOptions = {},
+  ): void {
     const slot = takeSlot(this.#state, this.#generation);
     if (slot === undefined) {
       this.#log.error("no slot is free for another serving thread");
       return;
     }
+    if (late) slot.copyRequest(late);
     const order: WorkerOrder = {
       config: this.#config,
       generation: this.#generation,
       slot: slot.index,
       selfTest,
+      late: late !== undefined,
       inherited: inherited.map(({ index }) => index),
     };
     const worker = new Worker(new URL("./worker.js", import.meta.url), {
       workerData: order,
       resourceLimits: RESOURCE_LIMITS,
     });
-    const thread: Thread = { worker, slot, unique: 0n, sinceMs: 0, stuck: false };
+    const thread: Thread = {
+      worker,
+      slot,
+      unique: 0n,
+      sinceMs: 0,
+      stuck: false,
+      lateUnique: late?.unique ?? 0n,
+    };
     this.#threads.add(thread);
     let ready = false;
     let ended = false;
@@ -135,10 +158,16 @@ export class WorkerPool {
     worker.on("exit", () => {
       this.#threads.delete(thread);
       if (ended || this.#stopping) return;
-      if (!ready) return this.#events.failed(cause);
       this.#state.add("workerDeaths");
-      if (thread.stuck) slot.release();
-      else this.#spawn([slot]);
+      if (ready && !thread.stuck) {
+        this.#spawn([slot]);
+        return;
+      }
+      // One that cannot even start: the files of this version may be gone. The others go on.
+      if (slot.busy) this.#refuse(slot.request());
+      slot.release();
+      if (this.size === 0) this.#events.failed(cause);
+      else if (!ready) this.#log.error("a serving thread cannot start", { cause });
     });
   }
 
@@ -157,31 +186,35 @@ export class WorkerPool {
     }
   }
 
-  /** Answers for a thread that does not, and starts another in its place. */
+  /** Gives the request of a thread that hangs to a new thread, which answers with what is safe. */
   #relieve(thread: Thread): void {
-    const stuck = [...this.#threads].filter((other) => other.stuck).length;
-    if (stuck >= MAX_STUCK) {
-      this.#log.error("too many serving threads hang; no more are started", { stuck });
-      return;
-    }
     thread.stuck = true;
     thread.slot.stop();
     const request = thread.slot.request();
     this.#state.add("deadlineMisses");
     this.#log.warn("a request is past its deadline", {
       opcode: request.readUInt32LE(4),
-      node: Number(request.readBigUInt64LE(16)),
+      node: String(request.readBigUInt64LE(16)),
       pid: request.readUInt32LE(32),
       deadlineMs: this.#config.deadlineMs,
     });
+    const stuck = [...this.#threads].filter((other) => other.stuck).length;
+    if (stuck > MAX_STUCK || thread.unique === thread.lateUnique) this.#refuse(request);
+    else this.#spawn([], { late: thread.slot });
+    // Nobody inherits it from here any more.
+    thread.slot.clear();
+    if (this.size > 0) return;
+    if (stuck > MAX_STUCK) this.#events.failed("all serving threads hang");
+    else this.#spawn([]);
+  }
+
+  #refuse(request: Buffer): void {
     try {
       writeSync(this.#config.fuseFd, lateReply(request));
     } catch (error) {
       // ENOENT: the thread has answered after all.
       if (errnoOf(error) !== errno.ENOENT) this.#log.warn("a late answer was refused");
     }
-    thread.slot.clear();
-    if (!this.#stopping) this.#spawn([]);
   }
 }
 
