@@ -1,13 +1,14 @@
 /**
- * What the second connection shows: below its root the containers, and of each the files whose text
- * has a constant size. The files are those of `containers/<id>/`, by the same numbers.
+ * What the second connection shows: `containers/<id>/` again, but only the files whose text has a
+ * constant size. Paths and numbers are those of the first connection.
  */
 import type { FoundNode, ListedNode, NodeSource } from "../vfs/node_source.ts";
 import type { FixedSizeView } from "../views/fixed_size.ts";
 import { CONTAINERS, itemOf, ROOT } from "../views/tree.ts";
 
 const HOST = 0;
-const S_IFDIR = 0o040000;
+/** What others see is the host's business alone. */
+const HOST_ONLY = { owner: HOST, mode: 0o040700, size: 0, validSeconds: 86_400 } as const;
 
 export class CachedSource implements NodeSource {
   readonly #all: NodeSource;
@@ -19,22 +20,17 @@ export class CachedSource implements NodeSource {
   }
 
   stat(owner: number, local: number, pid: number): FoundNode | undefined {
-    // The root is the host's business, as the directory of containers is.
-    if (owner === HOST) {
-      if (local !== ROOT) return undefined;
-      return { owner, local, mode: S_IFDIR | 0o700, size: 0, validSeconds: 86_400 };
-    }
+    if (owner === HOST && local === ROOT) return { ...HOST_ONLY, local };
     return this.#cut(this.#all.stat(owner, local, pid));
   }
 
   lookup(owner: number, local: number, name: string, pid: number): FoundNode | undefined {
-    if (owner === HOST) return this.#all.lookup(HOST, CONTAINERS, name, pid);
     return this.#cut(this.#all.lookup(owner, local, name, pid));
   }
 
   list(owner: number, local: number, pid: number): readonly ListedNode[] {
-    if (owner === HOST) return this.#all.list(HOST, CONTAINERS, pid);
-    return this.#all.list(owner, local, pid).filter((node) => this.#shows(node.local));
+    const shown = ({ owner: whose, local: each }: ListedNode): boolean => this.#shows(whose, each);
+    return this.#all.list(owner, local, pid).filter(shown);
   }
 
   readlink(): undefined {
@@ -54,12 +50,13 @@ export class CachedSource implements NodeSource {
 
   /** Directories on the way, and the files themselves at their constant size. */
   #cut(node: FoundNode | undefined): FoundNode | undefined {
-    if (node === undefined || !this.#shows(node.local)) return undefined;
+    if (node === undefined || !this.#shows(node.owner, node.local)) return undefined;
     const size = this.#sizes.get(itemOf(node.local)?.path ?? "")?.bytes;
     return size === undefined ? node : { ...node, size };
   }
 
-  #shows(local: number): boolean {
+  #shows(owner: number, local: number): boolean {
+    if (owner === HOST) return local === CONTAINERS;
     const path = itemOf(local)?.path;
     if (path === undefined) return false;
     if (local === ROOT || this.#sizes.has(path)) return true;
