@@ -28,6 +28,7 @@ export interface WorkerOrder {
 
 /** What a worker says. */
 export type WorkerMessage =
+  | { readonly kind: "started" }
   | { readonly kind: "ready"; readonly replayed: number }
   | { readonly kind: "end"; readonly reason: End };
 
@@ -53,6 +54,7 @@ function work(order: WorkerOrder): void {
   const parts = { fuseFd: config.fuseFd, state, operations, log, row };
   const slot = new Slot(state, order.slot);
   const engine = new Engine(slot, parts);
+  post({ kind: "started" });
   if (late) engine.execute();
   late = false;
   let replayed = 0;

@@ -30,6 +30,8 @@ interface Thread {
   unique: bigint;
   sinceMs: number;
   stuck: boolean;
+  /** Its time counts from here: how long a thread takes to start is not the request's fault. */
+  started: boolean;
   /** A request that it was started to answer late; if it hangs over that as well, it is an error. */
   readonly lateUnique: bigint;
 }
@@ -135,6 +137,7 @@ export class WorkerPool {
       unique: 0n,
       sinceMs: 0,
       stuck: false,
+      started: false,
       lateUnique: late?.unique ?? 0n,
     };
     this.#threads.add(thread);
@@ -142,7 +145,9 @@ export class WorkerPool {
     let ended = false;
     let cause = "it ended without a word";
     worker.on("message", (message: WorkerMessage) => {
-      if (message.kind === "ready") {
+      if (message.kind === "started") {
+        thread.started = true;
+      } else if (message.kind === "ready") {
         ready = true;
         this.#events.ready(message.replayed);
         for (let i = 0; i < others; i++) this.#spawn([]);
@@ -174,7 +179,7 @@ export class WorkerPool {
   #look(): void {
     const nowMs = performance.now();
     for (const thread of this.#threads) {
-      if (thread.stuck) continue;
+      if (thread.stuck || !thread.started) continue;
       if (!thread.slot.busy) {
         thread.unique = 0n;
       } else if (thread.slot.unique !== thread.unique) {
@@ -199,13 +204,12 @@ export class WorkerPool {
       deadlineMs: this.#config.deadlineMs,
     });
     const stuck = [...this.#threads].filter((other) => other.stuck).length;
-    if (stuck > MAX_STUCK || thread.unique === thread.lateUnique) this.#refuse(request);
-    else this.#spawn([], { late: thread.slot });
+    const hopeless = thread.unique === thread.lateUnique || stuck > MAX_STUCK;
+    if (hopeless) this.#refuse(request);
+    if (stuck <= MAX_STUCK) this.#spawn([], hopeless ? {} : { late: thread.slot });
     // Nobody inherits it from here any more.
     thread.slot.clear();
-    if (this.size > 0) return;
-    if (stuck > MAX_STUCK) this.#events.failed("all serving threads hang");
-    else this.#spawn([]);
+    if (this.size === 0) this.#events.failed("all serving threads hang");
   }
 
   #refuse(request: Buffer): void {
