@@ -10,16 +10,23 @@ import { parseStat } from "../src/host/stat.ts";
 const CPU_LISTS = ["online", "present", "possible"];
 const EFFECTIVE = /^(?:cpuset\.cpus\.effective|cpuset\.effective_cpus)$/;
 
-/** Changes the tree below `root`, which must be a copy. */
-export function withManyCpus(root: string, count: number): void {
-  const all = `0-${count - 1}\n`;
-  const cpuDirectory = `${root}/sys/devices/system/cpu`;
+const CPU_DIRECTORY = "/sys/devices/system/cpu";
+
+/** The directories of each CPU, which are many files: apart, for those who read them. */
+export function withManyCpuDirectories(root: string, count: number): void {
+  const cpuDirectory = root + CPU_DIRECTORY;
   const captured = readdirSync(cpuDirectory).filter((name) => /^cpu\d+$/.test(name)).length;
   for (let cpu = captured; cpu < count; cpu++) {
     cpSync(`${cpuDirectory}/cpu${cpu % captured}`, `${cpuDirectory}/cpu${cpu}`, {
       recursive: true,
     });
   }
+}
+
+/** Changes the tree below `root`, which must be a copy: everything but the CPUs' directories. */
+export function withManyCpus(root: string, count: number): void {
+  const all = `0-${count - 1}\n`;
+  const cpuDirectory = root + CPU_DIRECTORY;
   for (const name of CPU_LISTS) writeFileSync(`${cpuDirectory}/${name}`, all);
   const node = `${root}/sys/devices/system/node/node0/cpulist`;
   if (existsSync(node)) writeFileSync(node, all);

@@ -26,7 +26,7 @@ export const LOAD_PATH = "outer/inner/leaf";
 /** Name of the load's first process: what a parser of /proc/<pid>/stat may stumble over. */
 export const LOAD_COMM = "in (i) t) S 1";
 
-/** Written past the page cache: buffered writes are charged to nobody in particular on v1. */
+/** Written past the page cache. */
 export const LOAD_DIRECT_BYTES: number = 4 * MIB;
 
 /** Memory that the load touches, and the file that it writes and reads. */

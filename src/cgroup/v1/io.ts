@@ -11,8 +11,8 @@
  * The throttling layer counts only where a throttling rule is: up to Linux 6.8 for cgroups that have
  * one themselves, later for all cgroups once any has set one on that disk. Without, its files say 0
  * (seen on 6.1 and 6.18). The BFQ scheduler counts the disks it schedules, and merges and times only
- * in debug builds. For each disk the larger of both is what was seen. Writes that go through the
- * page cache are charged to the top cgroup: v1 does not know whose the pages were.
+ * in debug builds. For each disk the larger of both is what was seen. Pages written back later by
+ * the kernel are charged to the top cgroup; with fsync(2) the process writes, and is charged, itself.
  * Bytes, operations, nanoseconds; `_recursive` counts the cgroups below, too.
  */
 import { HeldFile } from "../../sys/held_file.ts";
