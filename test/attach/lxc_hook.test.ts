@@ -83,9 +83,13 @@ rm -rf --one-file-system '${directory}'
     // Unprivileged containers come in as another user, and own their root.
     run(["chmod", "755", directory]);
     if (kind === "unprivileged") run(["chown", "-R", "100000:100000", root]);
+    // The container's own root runs them: they must be where it may go.
+    for (const hook of ["lxc.mount.hook", "lxc.reboot.hook"]) {
+      copyFileSync(join(projectRoot, "share", hook), join(directory, hook));
+    }
     const hooks = readFileSync(join(projectRoot, "share/00-lxcfs.conf"), "utf8");
     const config = [
-      hooks.replaceAll(INSTALLED, join(projectRoot, "share")),
+      hooks.replaceAll(INSTALLED, directory),
       `lxc.uts.name = ${name}`,
       `lxc.rootfs.path = dir:${root}`,
       "lxc.mount.auto = proc:mixed sys:mixed",
@@ -97,10 +101,15 @@ rm -rf --one-file-system '${directory}'
       ...more,
     ];
     writeFileSync(join(directory, "config"), `${config.join("\n")}\n`);
+    // newuidmap, where it is installed, gives only what these files allow: allow it for this run.
+    writeFileSync(join(directory, "subid"), "root:100000:65536\n");
+    const script = `for file in /etc/subuid /etc/subgid; do
+      [ ! -e $file ] || mount --bind '${directory}/subid' $file; done; exec "$@"`;
+    const allowed = ["unshare", "-m", "sh", "-ec", script, "sh"];
     const inside = "cat /proc/mounts; head -1 /proc/meminfo";
     const environment = ["env", `LXCFS_MOUNTPOINT=${mountpoint}`];
     const lxc = ["lxc-execute", "-P", directory, "-n", name, "-f", join(directory, "config")];
-    return run([...environment, ...lxc, "--", "/bin/sh", "-c", inside]);
+    return run([...allowed, ...environment, ...lxc, "--", "/bin/sh", "-c", inside]);
   } finally {
     undo.run();
   }
