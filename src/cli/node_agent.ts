@@ -16,7 +16,7 @@ import { install, removeUnused } from "../k8s/agent/install.ts";
 import { agentMetrics } from "../k8s/agent/metrics.ts";
 import { PodDirectory } from "../k8s/agent/pods.ts";
 import { podCommand } from "../k8s/agent/pod_command.ts";
-import { enterPrivateRoot } from "../k8s/agent/private_root.ts";
+import { becomeProgram, enterPrivateRoot } from "../k8s/agent/private_root.ts";
 import { removeStartupTaint } from "../k8s/agent/taint.ts";
 import { isUninstalled } from "../k8s/agent/uninstall.ts";
 import { ApiClient, podAccess } from "../k8s/api/client.ts";
@@ -24,7 +24,6 @@ import { NriPlugin } from "../k8s/nri/plugin.ts";
 import { DEFAULT_SETTINGS } from "../k8s/webhook/selection.ts";
 import { readSettings } from "../k8s/webhook/settings.ts";
 import { Logger } from "../sys/log.ts";
-import { execve } from "../sys/native.ts";
 import { run as upgrade } from "./upgrade.ts";
 
 export const summary = "Serve the filesystem on a Kubernetes node and attach it to containers";
@@ -111,7 +110,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const environment: Record<string, string> = { [INSIDE]: installed };
     for (const [name, value] of Object.entries(process.env))
       if (value !== undefined) environment[name] = value;
-    execve(process.execPath, [process.execPath, ...process.argv.slice(1)], environment);
+    becomeProgram(command(), process.argv.slice(2), environment);
   }
 
   const statusSocket = controlSocketPath(runtimeDir, mountPoint);

@@ -11,9 +11,10 @@ import { existsSync, mkdirSync, openSync, readdirSync, rmdirSync, writeFileSync 
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../../sys/log.ts";
-import { CLONE, execve, MNT, mount, MS, setns, umount, unshare } from "../../sys/native.ts";
+import { CLONE, MNT, mount, MS, setns, umount, unshare } from "../../sys/native.ts";
 import { readFile } from "../../sys/read.ts";
 import { versionsMounted } from "./install.ts";
+import { becomeProgram } from "./private_root.ts";
 
 /** As much of a server's status as is needed here. */
 export interface ServerStatus {
@@ -116,8 +117,7 @@ export function execServer(
     // Worth having, not worth failing for: process 1 may hide its namespaces even from root.
     attempt(() => setns(openSync(`/proc/1/ns/${name}`, "r"), type));
   }
-  const [node, script] = command;
-  execve(node, [node, script, ...args], { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" });
+  becomeProgram(command, args, { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" });
 }
 
 /** In a process of its own: mounts `program`'s `/usr` over that in the namespace of `pid`. */

@@ -8,9 +8,28 @@
  * The mount namespace is a copy of the pod's, and `runDir` in it still a peer of the node's: what is
  * mounted there, the node and its containers see.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmdirSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { CLONE, MNT, mount, MS, pivotRoot, umount, unshare } from "../../sys/native.ts";
+import { dirname } from "node:path";
+import {
+  CLONE,
+  execve,
+  MNT,
+  mount,
+  MS,
+  pivotRoot,
+  setInherit,
+  umount,
+  unshare,
+} from "../../sys/native.ts";
 
 export interface PrivateRootOptions {
   /** Directory whose `usr` is to become `/usr`. */
@@ -43,7 +62,22 @@ export function enterPrivateRoot(options: PrivateRootOptions): void {
   rmdirSync("/old");
 }
 
+/** execve(2) with standard streams kept: Node.js marks them to be closed. Does not return. */
+export function becomeProgram(
+  command: readonly [string, string],
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): never {
+  for (const fd of [0, 1, 2]) setInherit(fd, true);
+  const [node, script] = command;
+  execve(node, [node, script, ...args], environment);
+}
+
 function bind(source: string, target: string): void {
-  if (!existsSync(target)) mkdirSync(target, { recursive: true });
+  if (!existsSync(target)) {
+    const isDirectory = statSync(source).isDirectory();
+    mkdirSync(isDirectory ? target : dirname(target), { recursive: true });
+    if (!isDirectory) writeFileSync(target, "");
+  }
   mount(source, target, null, MS.BIND | MS.REC, null);
 }
