@@ -27,7 +27,13 @@ export function helpText(): string {
   ].join("\n");
 }
 
+/** The right column is on the next line where the left one is too wide for it. */
+const LEFT_WIDTH = 30;
+
 function columns(rows: readonly [string, string][]): string[] {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+  return rows.map(([left, right]) =>
+    left.length > LEFT_WIDTH
+      ? `  ${left}\n  ${" ".repeat(LEFT_WIDTH)}  ${right}`
+      : `  ${left.padEnd(LEFT_WIDTH)}  ${right}`,
+  );
 }

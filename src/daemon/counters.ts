@@ -149,7 +149,7 @@ export class CounterRow {
   /** One request took `us` microseconds. */
   took(us: number): void {
     // Number of the power of two at or above us, counted from 4.
-    const bucket = us <= 4 ? 0 : 32 - Math.clz32((us - 1) >> 2);
+    const bucket = us <= 4 ? 0 : 32 - Math.clz32((Math.ceil(us) - 1) >> 2);
     this.#latency[Math.min(bucket, LATENCY_BOUNDS_US.length)]! += 1;
     this.#latency[LATENCY_SUM]! += us;
   }

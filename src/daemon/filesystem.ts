@@ -21,6 +21,8 @@ import { ContainerSource } from "./container_source.ts";
 import type { CounterRow } from "./counters.ts";
 import { historyOf, openFilesOf, OTHER_FILES } from "./filesystem_memory.ts";
 import type { SharedState } from "./state.ts";
+import { TriggerTable } from "./trigger_table.ts";
+import { PressureTriggers } from "./triggers.ts";
 
 /** What a serving thread's filesystem works with. */
 export interface FilesystemContext {
@@ -124,6 +126,11 @@ export function createFilesystem(context: FilesystemContext): Operations {
   return filesystemOf({
     source,
     openFiles: openFilesOf(state),
+    events: new PressureTriggers({
+      table: view.psiPoll ? new TriggerTable(state) : undefined,
+      registry,
+      procRoot: "/proc",
+    }),
     startSeconds: state.get("startSeconds"),
     onRead: (local, answered) => {
       const result = context.late() ? "late" : "ok";

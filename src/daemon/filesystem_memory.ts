@@ -8,6 +8,7 @@ import { readFile } from "../sys/read.ts";
 import { Invalidations, INVALIDATIONS_BYTES } from "../vfs/invalidations.ts";
 import { OPEN_FILES_SIZE, OpenFiles, openFilesBytes } from "../vfs/open_files.ts";
 import type { SharedState } from "./state.ts";
+import { ensureTriggers } from "./trigger_table.ts";
 
 /** Files that are not counted by name: those of sysfs that are the host's. */
 export const OTHER_FILES = "sys/*";
@@ -22,6 +23,7 @@ export function ensureFilesystemMemory(state: SharedState): void {
   state.ensureRegion(OPEN_FILES, openFilesBytes(OPEN_FILES_SIZE));
   state.ensureRegion(HISTORY, historyBytes(HISTORY_SLOTS, hostCpuCount()));
   state.ensureRegion(INVALIDATIONS, INVALIDATIONS_BYTES);
+  ensureTriggers(state);
 }
 
 export function openFilesOf(state: SharedState): OpenFiles {

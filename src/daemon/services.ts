@@ -32,11 +32,15 @@ export class Services {
     workers: () => number,
   ): Promise<Services> {
     const services = new Services(config, state, log, workers);
+    if (config.view.psiPoll) {
+      const { watchPressure } = await import("./trigger_watch.ts");
+      watchPressure(config, state, log);
+    }
     if (config.metrics !== "") {
       // The only part that needs an HTTP server, which is the largest of them.
-      const { MetricsServer } = await import("./metrics_server.ts");
+      const { serveMetrics } = await import("./metrics_server.ts");
       const counters = new Counters(state);
-      new MetricsServer(config, log, () => metricsText(state, counters, workers()));
+      serveMetrics(config, log, () => metricsText(state, counters, workers()));
     }
     return services;
   }

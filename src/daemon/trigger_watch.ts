@@ -1,0 +1,126 @@
+/**
+ * Waits for all armed pressure triggers at once: one poll(2) over them and a descriptor by which
+ * serving threads say that there are more, or fewer. What goes off is told to the kernel, which wakes
+ * the processes that wait. Part of the main thread; the poll itself runs in a thread of the pool.
+ */
+import { closeSync, readSync } from "node:fs";
+import type { ContainerRegistry } from "../caller/registry.ts";
+import { DeviceChannel } from "../fuse/channel.ts";
+import { Notifier } from "../fuse/notify.ts";
+import type { Logger } from "../sys/log.ts";
+import { eventfdCreate, POLL, pollAsync, POLLFD_BYTES } from "../sys/native.ts";
+import type { DaemonConfig } from "./config.ts";
+import { createWorld } from "./filesystem.ts";
+import type { SharedState } from "./state.ts";
+import { armTrigger, pressurePath } from "./triggers.ts";
+import { FIRED, type TriggerEntry, TriggerTable } from "./trigger_table.ts";
+
+/** How often triggers of another server are looked at, while there are any. */
+const FOREIGN_LOOK_MS = 200;
+
+interface TriggerWatchParts {
+  readonly state: SharedState;
+  readonly registry: ContainerRegistry;
+  readonly fuseFd: number;
+}
+
+/** Watches until the process ends. */
+export function watchPressure(config: DaemonConfig, state: SharedState, log: Logger): void {
+  const { registry } = createWorld(config.view, state);
+  const watch = new TriggerWatch({ state, registry, fuseFd: config.fuseFd });
+  watch.run().catch((error: unknown) => {
+    log.error("pressure triggers are not watched any more", { cause: String(error) });
+  });
+}
+
+class TriggerWatch {
+  readonly #parts: TriggerWatchParts;
+  readonly #table: TriggerTable;
+  readonly #notifier: Notifier;
+  readonly #wakeFd = eventfdCreate();
+  #pollfds = Buffer.alloc(POLLFD_BYTES * 16);
+
+  constructor(parts: TriggerWatchParts) {
+    this.#parts = parts;
+    this.#table = new TriggerTable(parts.state);
+    this.#notifier = new Notifier(new DeviceChannel(parts.fuseFd));
+    this.#table.setWakeFd(process.pid, this.#wakeFd);
+  }
+
+  async run(): Promise<never> {
+    for (;;) {
+      const { own, foreign } = this.#look();
+      this.#fill(own);
+      await pollAsync(this.#pollfds, own.length + 1, foreign ? FOREIGN_LOOK_MS : -1);
+      if (this.#found(0) !== 0) readSync(this.#wakeFd, Buffer.alloc(8));
+      for (const [at, entry] of own.entries()) {
+        const found = this.#found(at + 1);
+        if ((found & (POLL.ERR | POLL.NVAL | POLL.HUP)) !== 0) this.#fire(entry, FIRED.gone);
+        else if ((found & POLL.PRI) !== 0) this.#fire(entry, FIRED.yes);
+      }
+    }
+  }
+
+  /** Closes what was released, takes over what a server left that is gone. */
+  #look(): { own: TriggerEntry[]; foreign: boolean } {
+    const own: TriggerEntry[] = [];
+    let foreign = false;
+    for (const entry of this.#table.all()) {
+      if (entry.pid !== process.pid && isAlive(entry.pid)) foreign = true;
+      else if (entry.closing) {
+        if (entry.pid === process.pid && entry.fd >= 0) closeSync(entry.fd);
+        this.#table.free(entry.index);
+      } else if (entry.pid !== process.pid) own.push(this.#takeOver(entry));
+      else own.push(entry);
+    }
+    return { own: own.filter(({ fd }) => fd >= 0), foreign };
+  }
+
+  #takeOver(entry: TriggerEntry): TriggerEntry {
+    let fd = -1;
+    try {
+      const path = pressurePath(this.#parts.registry, "/proc", entry.container, entry.local);
+      fd = armTrigger(path, entry);
+    } catch {
+      this.#fire(entry, FIRED.gone);
+    }
+    this.#table.moveTo(entry.index, process.pid, fd);
+    return { ...entry, fd, pid: process.pid };
+  }
+
+  #fill(own: readonly TriggerEntry[]): void {
+    const bytes = (own.length + 1) * POLLFD_BYTES;
+    if (this.#pollfds.length < bytes) this.#pollfds = Buffer.alloc(bytes * 2);
+    this.#put(0, this.#wakeFd, POLL.IN);
+    for (const [at, { fd }] of own.entries()) this.#put(at + 1, fd, POLL.PRI);
+  }
+
+  #put(at: number, fd: number, events: number): void {
+    this.#pollfds.writeInt32LE(fd, at * POLLFD_BYTES);
+    this.#pollfds.writeInt16LE(events, at * POLLFD_BYTES + 4);
+    this.#pollfds.writeInt16LE(0, at * POLLFD_BYTES + 6);
+  }
+
+  #found(at: number): number {
+    return this.#pollfds.readInt16LE(at * POLLFD_BYTES + 6);
+  }
+
+  #fire(entry: TriggerEntry, how: number): void {
+    const kh = this.#table.fire(entry.index, how);
+    if (how === FIRED.gone && entry.fd >= 0) {
+      // Its cgroup was removed: this descriptor would be ready for ever.
+      closeSync(entry.fd);
+      this.#table.moveTo(entry.index, process.pid, -1);
+    }
+    if (kh !== 0) this.#notifier.poll(kh);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
