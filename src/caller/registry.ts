@@ -87,7 +87,10 @@ export class ContainerRegistry {
     const hierarchy = splitKey(key, layout.hierarchies)?.hierarchy;
     const path = hierarchy && paths.get(hierarchy);
     const directory = hierarchy && path ? cgroupDirectory(hierarchy, path, root) : undefined;
-    const cgroups = openContainerCgroups(layout, paths, { root, pageBytes: this.#options.pageBytes });
+    const cgroups = openContainerCgroups(layout, paths, {
+      root,
+      pageBytes: this.#options.pageBytes,
+    });
     const container = new Container(key, cgroups, directory, procRoot, init);
     this.#byKey.set(key, container);
     if (this.#byKey.size > maxContainers) {

@@ -9,6 +9,7 @@ import type { CgroupLayout } from "../cgroup/layout.ts";
 import { cgroupPaths } from "../cgroup/paths.ts";
 import type { Hierarchy } from "../cgroup/types.ts";
 import { parseMountinfo } from "../host/mountinfo.ts";
+import { statusNumber } from "../host/proc_status.ts";
 import type { Clock } from "../sys/clock.ts";
 import { HeldFile } from "../sys/held_file.ts";
 import type { HostPid, PidNamespaceId } from "../sys/ids.ts";
@@ -38,6 +39,9 @@ interface KnownNamespace {
   /** By text of the caller's /proc/<pid>/cgroup: its container. */
   readonly containers: Map<string, Container | undefined>;
 }
+
+/** Roots of cgroup mounts by superblock options; cgroup2's under the empty name. */
+type MountRoots = ReadonlyMap<string, readonly string[]>;
 
 const MAX_PLACES_PER_NAMESPACE = 256;
 
@@ -108,7 +112,7 @@ export class CallerResolver {
     const callerPlaces = this.#places(tid, text);
     const initPlaces =
       namespace.init !== undefined && namespace.initText !== undefined
-        ? this.#places(namespace.init, namespace.initText)
+        ? this.#initPlaces(namespace.init, namespace.initText)
         : undefined;
     const paths = new Map<Hierarchy, string>();
     let initLeads = false;
@@ -125,26 +129,38 @@ export class CallerResolver {
   }
 
   /** A process's cgroup in each hierarchy, and what of each hierarchy is mounted for it. */
-  #places(pid: number, cgroupText: string): Map<Hierarchy, ProcessPlace> {
-    const { procRoot, layout } = this.#options;
+  #places(pid: number, cgroupText: string, inherited?: MountRoots): Map<Hierarchy, ProcessPlace> {
+    const { layout } = this.#options;
+    const roots = this.#mountRoots(pid);
+    const places = new Map<Hierarchy, ProcessPlace>();
+    for (const [hierarchy, path] of cgroupPaths(layout, cgroupText)) {
+      const given = inherited && rootsOf(inherited, hierarchy);
+      const mountRoots = rootsOf(roots, hierarchy).filter((root) => !given?.includes(root));
+      places.set(hierarchy, { path, mountRoots });
+    }
+    return places;
+  }
+
+  /**
+   * The same for the first process of a pid namespace. What its parent sees as well was mounted for
+   * the container around it, and does not say where this one begins.
+   */
+  #initPlaces(init: HostPid, cgroupText: string): Map<Hierarchy, ProcessPlace> {
+    const { procRoot } = this.#options;
+    const status = tryReadFile(`${procRoot}/${init}/status`);
+    const parent = status === undefined ? undefined : statusNumber(status, "PPid");
+    return this.#places(init, cgroupText, parent ? this.#mountRoots(parent) : undefined);
+  }
+
+  #mountRoots(pid: number): MountRoots {
     const roots = new Map<string, string[]>();
-    const mountinfo = tryReadFile(`${procRoot}/${pid}/mountinfo`) ?? "";
+    const mountinfo = tryReadFile(`${this.#options.procRoot}/${pid}/mountinfo`) ?? "";
     const lines = mountinfo.split("\n").filter((line) => line.includes(" - cgroup"));
     for (const mount of parseMountinfo(lines.join("\n"))) {
       const name = mount.type === "cgroup2" ? "" : mount.superOptions;
       roots.set(name, [...(roots.get(name) ?? []), mount.root]);
     }
-    const places = new Map<Hierarchy, ProcessPlace>();
-    for (const [hierarchy, path] of cgroupPaths(layout, cgroupText)) {
-      const mountRoots: string[] = [];
-      for (const [name, found] of roots) {
-        const [first = ""] = hierarchy.controllers;
-        const same = hierarchy.version === 2 ? name === "" : name.split(",").includes(first);
-        if (same) mountRoots.push(...found);
-      }
-      places.set(hierarchy, { path, mountRoots });
-    }
-    return places;
+    return roots;
   }
 
   #namespace(id: PidNamespaceId, member: number): KnownNamespace {
@@ -181,6 +197,16 @@ export class CallerResolver {
     this.#namespaces.delete(oldest[0]);
     closeNamespace(oldest[1]);
   }
+}
+
+function rootsOf(roots: MountRoots, hierarchy: Hierarchy): string[] {
+  const [first = ""] = hierarchy.controllers;
+  const found: string[] = [];
+  for (const [name, each] of roots) {
+    const same = hierarchy.version === 2 ? name === "" : name.split(",").includes(first);
+    if (same) found.push(...each);
+  }
+  return found;
 }
 
 function closeNamespace(namespace: KnownNamespace): void {
