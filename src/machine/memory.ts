@@ -8,6 +8,9 @@
  */
 import type { MemoryReading } from "../cgroup/types.ts";
 
+/** The smallest page of all architectures: what the kernel rounds to. */
+const PAGE_BYTES = 4096;
+
 /** How swap is shown; options of the mount. */
 export interface SwapPolicy {
   /** `--disable-swap`: no swap is shown at all. */
@@ -59,10 +62,12 @@ export function meminfoFields(
   const shmem = Math.min(stat.shmem, cached);
   const reclaimable = stat.activeFile + stat.inactiveFile + stat.slabReclaimable;
   const swap = swapOf(reading, host, policy);
-  const slab = stat.slabReclaimable + stat.slabUnreclaimable;
+  // v1 tells the kernel's memory only as one sum; slabs are the bulk of it.
+  const slabUnreclaimable = stat.slabUnreclaimable + unsortedKernelBytes(stat);
+  const slab = stat.slabReclaimable + slabUnreclaimable;
   // The kernel charges no cgroup for what was locked: it is at most what cannot be evicted.
   const mlocked = Math.min(stat.unevictable, host("Mlocked") ?? 0);
-  return new Map([
+  const fields = new Map([
     ["MemTotal", total],
     ["MemFree", free],
     ["MemAvailable", clamp(free + reclaimable, free, total)],
@@ -90,7 +95,7 @@ export function meminfoFields(
     ["KReclaimable", stat.slabReclaimable],
     ["Slab", slab],
     ["SReclaimable", stat.slabReclaimable],
-    ["SUnreclaim", stat.slabUnreclaimable],
+    ["SUnreclaim", slabUnreclaimable],
     ["KernelStack", stat.kernelStack],
     ["ShadowCallStack", 0],
     ["PageTables", stat.pageTables],
@@ -124,14 +129,42 @@ export function meminfoFields(
     ["DirectMap1G", 0],
     ["DirectMap2G", 0],
   ]);
+  // A limit that was just lowered below what is used, or counters of different moments: a part of
+  // the memory is never more than all of it.
+  for (const [name, bytes] of fields) {
+    if (bytes > total && !BEYOND_MEMORY.has(name)) fields.set(name, total);
+  }
+  return fields;
 }
 
-/** The host's overcommit ratio, applied to the container's own RAM (kernel: `vm_commit_limit`). */
+/** Fields that are not a part of RAM. */
+const BEYOND_MEMORY = new Set(["SwapTotal", "SwapFree", "CommitLimit", "Committed_AS", "Zswapped"]);
+
+/** The kernel's memory where the cgroup tells nothing of what it is used for (v1); else 0. */
+function unsortedKernelBytes(stat: MemoryReading["stat"]): number {
+  const sorted =
+    stat.slabReclaimable +
+    stat.slabUnreclaimable +
+    stat.kernelStack +
+    stat.pageTables +
+    stat.percpu;
+  return sorted === 0 ? stat.kernel : 0;
+}
+
+/**
+ * The host's overcommit ratio, applied to the container's own RAM (kernel: `vm_commit_limit`, which
+ * takes whole percents of whole pages).
+ */
 function commitLimitBytes(total: number, swapTotal: number, host: HostMemory): number {
   const hostTotal = host("MemTotal") ?? 0;
-  const ratio =
-    hostTotal > 0 ? ((host("CommitLimit") ?? 0) - (host("SwapTotal") ?? 0)) / hostTotal : 0;
-  return Math.floor(total * clamp(ratio, 0, 1)) + swapTotal;
+  if (hostTotal === 0) return total + swapTotal;
+  const percent = (((host("CommitLimit") ?? 0) - (host("SwapTotal") ?? 0)) / hostTotal) * 100;
+  // vm.overcommit_kbytes sets an amount in place of a ratio, and huge pages are left out of RAM:
+  // then it is no whole percent, and is taken as it is.
+  const whole = Math.round(percent);
+  const ratio = clamp(Math.abs(percent - whole) < 0.01 ? whole : percent, 0, 100);
+  const pages = Math.floor((Math.floor(total / PAGE_BYTES) * ratio) / 100);
+  return pages * PAGE_BYTES + swapTotal;
 }
 
 function clamp(value: number, least: number, most: number): number {

@@ -381,6 +381,22 @@ export function pollFd(fd: number, events: number, timeoutMs: number): number {
   return count === 0 ? 0 : pollfd.readInt16LE(6);
 }
 
+/** Bytes of `struct pollfd`: descriptor, events asked for, events found. */
+export const POLLFD_BYTES = 8;
+
+/**
+ * poll(2) of `count` descriptors in a thread of its own. `pollfds` belongs to the kernel until then.
+ * @returns how many have events; 0 after `timeoutMs`, or after a signal
+ */
+export function pollAsync(pollfds: Buffer, count: number, timeoutMs: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fn.poll.async(pollfds, count, timeoutMs, (error: Error | null, found: number) => {
+      if (error) reject(error);
+      else resolve(Math.max(0, found));
+    });
+  });
+}
+
 export function prctl(option: number, argument: number): void {
   check(fn.prctl(option, argument, 0, 0, 0), `prctl ${option}`);
 }

@@ -8,12 +8,15 @@ import { FOPEN } from "../fuse/wire/abi.ts";
 import { errno } from "../sys/errno.ts";
 import { attributesWriter, nodeIdOf } from "./node_attributes.ts";
 import { localOf, ownerOf } from "./node_id.ts";
+import { ALWAYS_READY, type NodeEvents } from "./node_events.ts";
 import type { NodeSource } from "./node_source.ts";
 import { NO_PLACE, type OpenFiles } from "./open_files.ts";
 
 export interface FilesystemOptions {
   readonly source: NodeSource;
   readonly openFiles: OpenFiles;
+  /** Files that can be written to or waited for. */
+  readonly events?: NodeEvents;
   /** Times of all nodes: when the mount was made. Seconds since the epoch. */
   readonly startSeconds: number;
   /** Told of each read, for the counters: the file, whether it was answered, and the reader. */
@@ -22,13 +25,15 @@ export interface FilesystemOptions {
 
 const O_ACCMODE = 3;
 const O_RDONLY = 0;
+/** Flag of POLL: somebody waits. */
+const FUSE_POLL_SCHEDULE_NOTIFY = 1;
 const FATTR_SIZE = 1 << 3;
 /** Attribute bits that come along with a truncation, and mean nothing of their own then. */
 const FATTR_HARMLESS = FATTR_SIZE | (1 << 6) | (1 << 9) | (1 << 10);
 
 /** @returns the operations of one serving thread */
 export function filesystemOf(options: FilesystemOptions): Operations {
-  const { source, openFiles, onRead } = options;
+  const { source, openFiles, events, onRead } = options;
   const attributesOf = attributesWriter(options.startSeconds);
 
   return {
@@ -64,8 +69,10 @@ export function filesystemOf(options: FilesystemOptions): Operations {
 
     open(request, reply) {
       const owner = ownerOf(request.nodeLow, request.nodeHigh);
-      const reader = source.reader(owner, localOf(request.nodeLow), request.pid);
-      const handle = (request.flags & O_ACCMODE) === O_RDONLY ? openFiles.open(reader) : NO_PLACE;
+      const local = localOf(request.nodeLow);
+      const reader = source.reader(owner, local, request.pid);
+      const keeps = (request.flags & O_ACCMODE) === O_RDONLY || events?.has(local) === true;
+      const handle = keeps ? openFiles.open(reader) : NO_PLACE;
       return reply.opened(handle, FOPEN.DIRECT_IO | FOPEN.NOFLUSH);
     },
 
@@ -85,15 +92,34 @@ export function filesystemOf(options: FilesystemOptions): Operations {
       return reply.slice(text, offset, size);
     },
 
-    write() {
+    write(request, reply) {
+      const { fh, nodeLow, nodeHigh, pid } = request;
+      const local = localOf(nodeLow);
       // As the kernel's own files of these names: open for writing, written to by nobody.
-      return -errno.EIO;
+      if (events?.has(local) !== true) return -errno.EIO;
+      const reader = openFiles.owner(fh) ?? source.reader(ownerOf(nodeLow, nodeHigh), local, pid);
+      const taken = events.write(fh, reader, local, pid, request.data());
+      return taken < 0 ? taken : reply.written(taken);
     },
 
+    ...(events?.canPoll === true && {
+      poll(request, reply) {
+        const local = localOf(request.nodeLow);
+        if (!events.has(local)) return reply.polled(ALWAYS_READY);
+        const waits = (request.flags & FUSE_POLL_SCHEDULE_NOTIFY) !== 0;
+        return reply.polled(events.poll(request.fh, local, request.kh, waits));
+      },
+    }),
+
     release(request) {
+      if (events?.has(localOf(request.nodeLow)) === true) events.close(request.fh);
       openFiles.close(request.fh);
       return 0;
     },
+
+    // Nothing here takes long enough to be interrupted. But had the kernel no answer to that, its
+    // readers would wait in a state (D) that counts as load.
+    interrupt() {},
 
     opendir(_request, reply) {
       // No handle is needed; but without an answer of ours the kernel would keep one list for all.

@@ -8,6 +8,7 @@
 import type { Container } from "../caller/container.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Host } from "../machine/host.ts";
+import type { Newest } from "./newest.ts";
 import { toContainerText } from "./sys/host_text.ts";
 import { nodeMeminfo } from "./sys/node_meminfo.ts";
 import { itemOf, type Item } from "./tree.ts";
@@ -16,7 +17,9 @@ export interface RendererOptions {
   readonly host: Host;
   /** The machine of a container; the same object for the same container. */
   readonly machineOf: (container: Container) => Machine;
+  /** CLOCK_MONOTONIC in milliseconds, the same for all threads. */
   readonly nowMs: () => number;
+  readonly newest: Newest;
   /** Age in milliseconds up to which a text is given again; 0: never. */
   readonly freshnessMs: number;
   /** Told of views that threw. */
@@ -48,16 +51,20 @@ export class Renderer {
    * @returns `undefined` if neither the container's nor the host's text is to be had
    */
   text(container: Container | undefined, local: number): Buffer | undefined {
-    const { freshnessMs, nowMs } = this.#options;
+    const { freshnessMs, nowMs, newest } = this.#options;
     const atMs = nowMs();
-    const texts = this.#texts(container?.key ?? HOST);
+    const key = container?.key ?? HOST;
+    const texts = this.#texts(key);
     const kept = texts.get(local);
-    if (kept !== undefined && atMs - kept.atMs < freshnessMs) return kept.text;
+    if (kept !== undefined && atMs - kept.atMs < freshnessMs) {
+      if (newest.isNewest(key, local, kept.atMs)) return kept.text;
+    }
     const item = itemOf(local);
     if (item === undefined) return undefined;
     const made = this.#make(container, item);
     if (made === undefined) return kept?.text;
     const text = Buffer.from(made, "latin1");
+    newest.made(key, local, atMs);
     if (kept === undefined) texts.set(local, { text, atMs });
     else {
       kept.text = text;

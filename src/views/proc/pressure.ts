@@ -8,15 +8,24 @@
 import type { PressureResource } from "../../cgroup/types.ts";
 import type { View } from "../view.ts";
 
+const RESOURCES = new Map<number, PressureResource>();
+
 function pressure(resource: PressureResource, local: number): View {
+  RESOURCES.set(local, resource);
   return {
     path: `proc/pressure/${resource}`,
     local,
-    mode: 0o444,
+    // As the kernel's: a trigger may be written, where the mount offers that.
+    mode: 0o666,
     render(machine) {
       return machine.container.cgroups.pressure(resource);
     },
   };
+}
+
+/** Whose pressure a file shows, by its number; `undefined` for any other file. */
+export function pressureResourceOf(local: number): PressureResource | undefined {
+  return RESOURCES.get(local);
 }
 
 export const cpuPressure: View = pressure("cpu", 40);
