@@ -10,6 +10,7 @@ import type { Operations } from "../fuse/operations.ts";
 import { Host } from "../machine/host.ts";
 import type { HistoryTable } from "../machine/history.ts";
 import { Machine } from "../machine/machine.ts";
+import { monotonicMs } from "../fuse/watch.ts";
 import { SystemClock } from "../sys/clock.ts";
 import type { Logger } from "../sys/log.ts";
 import { readFile } from "../sys/read.ts";
@@ -19,7 +20,7 @@ import { itemOf } from "../views/tree.ts";
 import type { ViewConfig } from "./config.ts";
 import { ContainerSource } from "./container_source.ts";
 import type { CounterRow } from "./counters.ts";
-import { historyOf, openFilesOf, OTHER_FILES } from "./filesystem_memory.ts";
+import { historyOf, newestOf, openFilesOf, OTHER_FILES } from "./filesystem_memory.ts";
 import type { SharedState } from "./state.ts";
 import { TriggerTable } from "./trigger_table.ts";
 import { PressureTriggers } from "./triggers.ts";
@@ -99,7 +100,8 @@ export function createFilesystem(context: FilesystemContext): Operations {
   const renderer = new Renderer({
     host,
     machineOf,
-    nowMs: () => performance.now(),
+    nowMs: monotonicMs,
+    newest: newestOf(state),
     freshnessMs: view.freshnessMs,
     onError: (error, path) => {
       const cause = error instanceof Error ? error.message : String(error);

@@ -7,6 +7,7 @@ import { HistoryTable, historyBytes } from "../machine/history.ts";
 import { readFile } from "../sys/read.ts";
 import { Invalidations, INVALIDATIONS_BYTES } from "../vfs/invalidations.ts";
 import { OPEN_FILES_SIZE, OpenFiles, openFilesBytes } from "../vfs/open_files.ts";
+import { Newest, NEWEST_BYTES } from "../views/newest.ts";
 import type { SharedState } from "./state.ts";
 import { ensureTriggers } from "./trigger_table.ts";
 
@@ -15,6 +16,7 @@ export const OTHER_FILES = "sys/*";
 const OPEN_FILES = "open-files";
 const HISTORY = "history";
 const INVALIDATIONS = "invalidations";
+const NEWEST = "newest";
 /** Containers of which history is kept at once. */
 const HISTORY_SLOTS = 2048;
 
@@ -23,6 +25,7 @@ export function ensureFilesystemMemory(state: SharedState): void {
   state.ensureRegion(OPEN_FILES, openFilesBytes(OPEN_FILES_SIZE));
   state.ensureRegion(HISTORY, historyBytes(HISTORY_SLOTS, hostCpuCount()));
   state.ensureRegion(INVALIDATIONS, INVALIDATIONS_BYTES);
+  state.ensureRegion(NEWEST, NEWEST_BYTES);
   ensureTriggers(state);
 }
 
@@ -39,6 +42,11 @@ export function historyOf(state: SharedState): HistoryTable {
 export function invalidationsOf(state: SharedState): Invalidations {
   const region = state.region(INVALIDATIONS);
   return new Invalidations(region.buffer, region.byteOffset);
+}
+
+export function newestOf(state: SharedState): Newest {
+  const region = state.region(NEWEST);
+  return new Newest(region.buffer, region.byteOffset);
 }
 
 /** CPUs that this kernel could ever bring online. */
