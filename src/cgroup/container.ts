@@ -1,5 +1,6 @@
 /** All cgroups of one container, whichever versions its host has them in. */
-import { HeldFile } from "../sys/held_file.ts";
+import type { HeldFile } from "../sys/held_file.ts";
+import { cgroupFile } from "./cgroup_file.ts";
 import { type CgroupLayout, hierarchyOf } from "./layout.ts";
 import { cgroupDirectory, cgroupLevels, directoryId } from "./paths.ts";
 import type { NumberListFile } from "./number_list_file.ts";
@@ -100,7 +101,7 @@ class Container implements ContainerCgroups {
     const io = find("blkio");
     if (io) this.#io = io.version === 1 ? new IoV1(io.directory) : new IoV2(io.directory);
     const pids = find("pids");
-    if (pids) this.#threads = new HeldFile(`${pids.directory}/pids.current`);
+    if (pids) this.#threads = cgroupFile(`${pids.directory}/pids.current`);
 
     const unified = placeOf(
       hierarchies.find((hierarchy) => hierarchy.version === 2),
@@ -109,7 +110,7 @@ class Container implements ContainerCgroups {
     );
     if (unified) {
       for (const resource of ["cpu", "memory", "io", "irq"] as const) {
-        this.#pressure.set(resource, new HeldFile(`${unified.directory}/${resource}.pressure`));
+        this.#pressure.set(resource, cgroupFile(`${unified.directory}/${resource}.pressure`));
       }
     }
     this.#main = mainDirectory(hierarchies, paths, root);
@@ -205,7 +206,7 @@ function placeOf(
 }
 
 function numaSource(memory: Place, pageBytes: number): Source<NumaReading | undefined> {
-  const file = new HeldFile(`${memory.directory}/memory.numa_stat`);
+  const file = cgroupFile(`${memory.directory}/memory.numa_stat`);
   return {
     read() {
       const text = file.read();

@@ -3,7 +3,8 @@
  * enabled for a cgroup, its ancestor's is what holds for it.
  */
 import { existsSync } from "node:fs";
-import { HeldFile } from "../sys/held_file.ts";
+import type { HeldFile } from "../sys/held_file.ts";
+import { cgroupFile } from "./cgroup_file.ts";
 import { directoryId } from "./paths.ts";
 
 /** One file name at every level from a cgroup up. */
@@ -14,7 +15,7 @@ export class HeldLevels {
   /** @param levels directories, the cgroup's own first */
   constructor(levels: readonly string[], name: string) {
     this.#directory = levels[0] ?? "";
-    this.#files = levels.map((level) => new HeldFile(`${level}/${name}`));
+    this.#files = levels.map((level) => cgroupFile(`${level}/${name}`));
   }
 
   /**

@@ -2,7 +2,8 @@
  * Limits that hold for a cgroup are the tightest over it and everything above it. Each level's file
  * is kept open: limits change rarely, but a container resized in place must be seen at the next read.
  */
-import { HeldFile } from "../sys/held_file.ts";
+import type { HeldFile } from "../sys/held_file.ts";
+import { cgroupFile } from "./cgroup_file.ts";
 import type { Limit } from "./types.ts";
 
 /** What is shown where no level sets a limit. */
@@ -36,7 +37,7 @@ export class HierarchicalLimit {
 
   /** @param levels directories, the cgroup's own first */
   constructor(levels: readonly string[], name: string) {
-    this.#files = levels.map((level) => new HeldFile(`${level}/${name}`));
+    this.#files = levels.map((level) => cgroupFile(`${level}/${name}`));
     this.#values = levels.map(() => Infinity);
     this.#texts = levels.map(() => "");
   }

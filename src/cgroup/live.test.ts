@@ -9,10 +9,11 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "no
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createInterface } from "node:readline";
-import { readFile } from "../sys/read.ts";
+import { readFile, tryReadFile } from "../sys/read.ts";
+import { cgroupFile } from "./cgroup_file.ts";
 import { openContainerCgroups } from "./container.ts";
 import { detectLayout, hierarchyOf } from "./layout.ts";
-import type { ContainerCgroups } from "./types.ts";
+import type { ContainerCgroups, MemoryReading } from "./types.ts";
 
 const MIB = 1 << 20;
 const PREFIX = "lxcfs-cgroup-test-";
@@ -86,7 +87,11 @@ describe("on the running kernel", { skip: obstacle() }, () => {
   test("memory that is touched appears as anonymous memory", async () => {
     await order("touch 1");
     const amount = 40;
-    const earlier = container.memory();
+    // The statistics lag behind the usage: measure from where both agree.
+    const earlier = await settled(
+      () => container.memory(),
+      (memory) => memory !== undefined && unexplained(memory) < MIB,
+    );
     await order(`touch ${amount}`);
     const later = await settled(
       () => container.memory(),
@@ -118,6 +123,18 @@ describe("on the running kernel", { skip: obstacle() }, () => {
     // Others may have had the CPU meanwhile: only the upper bound is sharp.
     assert.ok(ms > 40 && ms < 480, `${ms} ms`);
     assert.ok(later.userUs >= earlier.userUs && later.systemUs >= earlier.systemUs);
+  });
+
+  test("files that are read in one piece are read whole", () => {
+    const lines = (text: string | undefined): number => text?.split("\n").length ?? 0;
+    for (const directory of tops.map((top) => `${top}/inner`)) {
+      for (const name of readdirSync(directory)) {
+        if (!/stat$|usage_all$|pressure$|effective|limit_in_bytes$|max$/.test(name)) continue;
+        const file = cgroupFile(`${directory}/${name}`);
+        assert.equal(lines(file.read()), lines(tryReadFile(file.path)), file.path);
+        file.close();
+      }
+    }
   });
 
   test("quota and cpuset", () => {
@@ -192,6 +209,11 @@ async function removeGroup(directory: string): Promise<void> {
       await sleep(20);
     }
   }
+}
+
+/** Bytes of the usage that memory.stat does not have yet. */
+function unexplained({ usageBytes, stat }: MemoryReading): number {
+  return usageBytes - stat.anon - stat.file - stat.kernel - stat.sock;
 }
 
 /** The kernel's memory counters may lag by two seconds. */

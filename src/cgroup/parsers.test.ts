@@ -49,7 +49,7 @@ function numbersIn(value: unknown): number[] {
 }
 
 const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
-  "memory.stat v1": (each) => memoryStatV1(parseKeyedNumbers(each), 0, 0),
+  "memory.stat v1": (each) => memoryStatV1(parseKeyedNumbers(each), 0, () => 0),
   "memory.stat v2": (each) => memoryStatV2(parseKeyedNumbers(each)),
   "memory.numa_stat v1": (each) => parseNumaStatV1(each, 4096),
   "memory.numa_stat v2": parseNumaStatV2,

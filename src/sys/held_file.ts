@@ -3,22 +3,25 @@
  * Opened at the first read; an object that has gone (ENODEV, ENOENT, ESRCH) reads as `undefined`.
  */
 import { closeSync, openSync } from "node:fs";
-import { readFd } from "./read.ts";
+import { readFd, readOneRecord } from "./read.ts";
 
 /** One file under one path. Not to be shared between threads. */
 export class HeldFile {
   readonly path: string;
+  readonly #read: (fd: number) => string;
   #fd = -1;
 
-  constructor(path: string) {
+  /** @param oneRecord whether the kernel writes this file in one piece (see `readOneRecord`) */
+  constructor(path: string, oneRecord = false) {
     this.path = path;
+    this.#read = oneRecord ? readOneRecord : readFd;
   }
 
   /** The whole text as it is now, or `undefined` if the file is missing, unreadable or gone. */
   read(): string | undefined {
     try {
       if (this.#fd < 0) this.#fd = openSync(this.path, "r");
-      return readFd(this.#fd);
+      return this.#read(this.#fd);
     } catch {
       this.close();
       return undefined;

@@ -14,7 +14,8 @@
  * of short runs. So the first says how much, the second in which proportion user and system; that
  * is how the kernel itself makes `cpuacct.stat` and a process's times (cputime_adjust()).
  */
-import { HeldFile } from "../../sys/held_file.ts";
+import type { HeldFile } from "../../sys/held_file.ts";
+import { cgroupFile } from "../cgroup_file.ts";
 import { Scanner } from "../../host/scanner.ts";
 import { type Bandwidth, bandwidth, NO_BANDWIDTH, tightest } from "../quota.ts";
 import type { CpuQuota, CpuTimes } from "../types.ts";
@@ -32,8 +33,8 @@ export class CpuQuotaV1 {
   /** @param levels directories in the hierarchy of `cpu`, the cgroup's own first */
   constructor(levels: readonly string[]) {
     this.#levels = levels.map((level) => ({
-      quota: new HeldFile(`${level}/cpu.cfs_quota_us`),
-      period: new HeldFile(`${level}/cpu.cfs_period_us`),
+      quota: cgroupFile(`${level}/cpu.cfs_quota_us`),
+      period: cgroupFile(`${level}/cpu.cfs_period_us`),
     }));
   }
 
@@ -64,8 +65,8 @@ export class CpuTimesV1 {
 
   /** @param directory the cgroup's in the hierarchy of `cpuacct` */
   constructor(directory: string) {
-    this.#usagePercpu = new HeldFile(`${directory}/cpuacct.usage_percpu`);
-    this.#usageAll = new HeldFile(`${directory}/cpuacct.usage_all`);
+    this.#usagePercpu = cgroupFile(`${directory}/cpuacct.usage_percpu`);
+    this.#usageAll = cgroupFile(`${directory}/cpuacct.usage_all`);
   }
 
   /** `undefined` if the cgroup is gone. */

@@ -15,7 +15,8 @@
  * the kernel are charged to the top cgroup; with fsync(2) the process writes, and is charged, itself.
  * Bytes, operations, nanoseconds; `_recursive` counts the cgroups below, too.
  */
-import { HeldFile } from "../../sys/held_file.ts";
+import type { HeldFile } from "../../sys/held_file.ts";
+import { cgroupFile } from "../cgroup_file.ts";
 import { Scanner } from "../../host/scanner.ts";
 import { type DeviceIoDraft, NO_IO } from "../device_io.ts";
 import type { DeviceIo } from "../types.ts";
@@ -74,7 +75,7 @@ export class IoV1 {
   constructor(directory: string) {
     this.#quantities = QUANTITIES.map((quantity) => ({
       ...quantity,
-      files: quantity.names.map((name) => new HeldFile(`${directory}/${name}`)),
+      files: quantity.names.map((name) => cgroupFile(`${directory}/${name}`)),
     }));
   }
 

@@ -12,7 +12,8 @@
  * All in bytes. `memsw` is memory and swap together. The `total_` lines count the cgroups below,
  * too; names are compared whole, as several are beginnings of others.
  */
-import { HeldFile } from "../../sys/held_file.ts";
+import type { HeldFile } from "../../sys/held_file.ts";
+import { cgroupFile } from "../cgroup_file.ts";
 import { type KeyedNumbers, parseKeyedNumbers } from "../../host/keyed_numbers.ts";
 import { HierarchicalLimit, limitBytes } from "../limits.ts";
 import { parseSingleValue } from "../single_value.ts";
@@ -33,7 +34,7 @@ export class MemoryV1 {
 
   /** @param levels directories, the cgroup's own first */
   constructor(levels: readonly string[]) {
-    const held = (name: string): HeldFile => new HeldFile(`${levels[0] ?? ""}/${name}`);
+    const held = (name: string): HeldFile => cgroupFile(`${levels[0] ?? ""}/${name}`);
     this.#limit = new HierarchicalLimit(levels, "memory.limit_in_bytes");
     this.#memswLimit = new HierarchicalLimit(levels, "memory.memsw.limit_in_bytes");
     this.#stat = held("memory.stat");
@@ -51,11 +52,8 @@ export class MemoryV1 {
     const table = parseKeyedNumbers(statText, this.#table);
     this.#table = table;
     if (table.indexOf("total_rss") < 0) return undefined;
-    const stat = memoryStatV1(
-      table,
-      parseSingleValue(this.#kernel.read()) ?? 0,
-      parseSingleValue(this.#sock.read()) ?? 0,
-    );
+    const kernelBytes = parseSingleValue(this.#kernel.read()) ?? 0;
+    const stat = memoryStatV1(table, kernelBytes, () => parseSingleValue(this.#sock.read()) ?? 0);
     const usageBytes = parseSingleValue(this.#usage.read()) ?? stat.anon + stat.file + stat.kernel;
     const memswUsageBytes = parseSingleValue(this.#memswUsage.read());
     const limit = this.#limit.readKnowing(limitOf(table, "hierarchical_memory_limit"));
@@ -100,7 +98,7 @@ function swapOf(memsw: Limit, memory: Limit): Limit {
 export function memoryStatV1(
   table: KeyedNumbers,
   kernelBytes: number,
-  sockBytes: number,
+  sockBytes: () => number,
 ): MemoryStat {
   const total = (name: string): number => table.get(`total_${name}`) ?? 0;
   return {
@@ -125,7 +123,10 @@ export function memoryStatV1(
     pageTables: 0,
     secPageTables: 0,
     percpu: 0,
-    sock: sockBytes,
+    // Hardly anybody asks: read then.
+    get sock() {
+      return sockBytes();
+    },
     vmalloc: 0,
     kernel: kernelBytes,
     zswap: 0,

@@ -10,7 +10,8 @@
  * The three usage lines are there without the controller, too, and in hybrid layouts; the root
  * cgroup has no cpu.max.
  */
-import { HeldFile } from "../../sys/held_file.ts";
+import type { HeldFile } from "../../sys/held_file.ts";
+import { cgroupFile } from "../cgroup_file.ts";
 import { type KeyedNumbers, parseKeyedNumbers } from "../../host/keyed_numbers.ts";
 import { type Bandwidth, bandwidth, NO_BANDWIDTH, tightest } from "../quota.ts";
 import type { CpuQuota, CpuTimes } from "../types.ts";
@@ -23,8 +24,8 @@ export class CpuV2 {
 
   /** @param levels directories, the cgroup's own first */
   constructor(levels: readonly string[]) {
-    this.#max = levels.map((level) => new HeldFile(`${level}/cpu.max`));
-    this.#stat = new HeldFile(`${levels[0] ?? ""}/cpu.stat`);
+    this.#max = levels.map((level) => cgroupFile(`${level}/cpu.max`));
+    this.#stat = cgroupFile(`${levels[0] ?? ""}/cpu.stat`);
   }
 
   quota(): CpuQuota {

@@ -7,7 +7,8 @@
  * Bytes and operations since the cgroup was made, the cgroups below included. Further pairs
  * (`cost.usage=`, `use_delay=`) belong to other controllers; a device may have no pairs at all.
  */
-import { HeldFile } from "../../sys/held_file.ts";
+import type { HeldFile } from "../../sys/held_file.ts";
+import { cgroupFile } from "../cgroup_file.ts";
 import { Scanner } from "../../host/scanner.ts";
 import { NO_IO } from "../device_io.ts";
 import type { DeviceIo } from "../types.ts";
@@ -18,7 +19,7 @@ export class IoV2 {
 
   /** @param directory the cgroup's */
   constructor(directory: string) {
-    this.#stat = new HeldFile(`${directory}/io.stat`);
+    this.#stat = cgroupFile(`${directory}/io.stat`);
   }
 
   /** `undefined` without the io controller, or if the cgroup is gone. */
