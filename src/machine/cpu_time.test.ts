@@ -27,7 +27,7 @@ class Watched {
   at(
     seconds: number,
     hostCpus: readonly number[],
-    times: CpuTimes,
+    times: CpuTimes | undefined,
     { ageSeconds = seconds, pinned = true } = {},
   ): CpuRow[] {
     const account = { boottimeUs: seconds * SECOND_US, ageUs: ageSeconds * SECOND_US, times };
@@ -91,6 +91,14 @@ void test("a counter that another thread read a moment ago is not counted twice"
   watched.at(10.1, [0], v2Times(7.9e6, 2.1e6));
   near(busy(watched.at(10.2, [0], v2Times(8e6, 2e6))), 10e6);
   near(busy(watched.at(10.3, [0], v2Times(8.1e6, 2e6))), 10.1e6);
+});
+
+void test("a moment in which no counter can be read loses nothing and counts nothing twice", () => {
+  const watched = new Watched();
+  const before = watched.at(10, [0], v2Times(8e6, 0));
+  const blind = watched.at(11, [0], undefined);
+  near(busy(blind), busy(before));
+  near(busy(watched.at(12, [0], v2Times(8.5e6, 0))), busy(before) + 0.5e6);
 });
 
 void test("CPUs that are taken away leave their time to those that stay", () => {

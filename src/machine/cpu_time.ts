@@ -31,7 +31,8 @@ export interface CpuAccount {
   readonly boottimeUs: number;
   /** How long the container has been running. */
   readonly ageUs: number;
-  readonly times: CpuTimes;
+  /** `undefined` where no controller tells, or not just now: then nothing was used since. */
+  readonly times: CpuTimes | undefined;
 }
 
 /**
@@ -69,7 +70,7 @@ export function advanceCpuRows(
 /** The first look: all that the cgroup has used so far, in the time since the container's start. */
 function start(slot: Float64Array, count: number, topology: Topology, account: CpuAccount): void {
   clearRows(slot, 0, count);
-  addBusy(slot, count, topology, account.times);
+  if (account.times) addBusy(slot, count, topology, account.times);
   for (let cpu = 0; cpu < count; cpu++) {
     const row = rowStart(cpu);
     // A cgroup older than its first process has used more than that one's age: then it was never idle.
@@ -83,7 +84,7 @@ function start(slot: Float64Array, count: number, topology: Topology, account: C
 function advance(slot: Float64Array, count: number, topology: Topology, account: CpuAccount): void {
   const elapsedUs = account.boottimeUs - get(slot, SLOT.boottimeUs);
   clearRows(slot, get(slot, SLOT.cpuCount), count);
-  addBusy(slot, count, topology, account.times);
+  if (account.times) addBusy(slot, count, topology, account.times);
   for (let cpu = 0; cpu < count; cpu++) {
     const row = rowStart(cpu);
     add(slot, row + ROW.elapsedUs, elapsedUs);
@@ -174,13 +175,17 @@ function busyUs(slot: Float64Array, row: number): number {
   return get(slot, row + ROW.userUs) + get(slot, row + ROW.niceUs) + get(slot, row + ROW.systemUs);
 }
 
-/** The rows from `count` on leave; what they counted goes to those that stay, in equal parts. */
+/**
+ * The rows from `count` on leave; each gives what it counted to one of those that stay. Whole, not in
+ * parts: cut off to ticks, two numbers are never more than their sum, but may be more than its parts.
+ */
 function fold(slot: Float64Array, count: number): void {
   const before = get(slot, SLOT.cpuCount);
-  for (let field: number = ROW.userUs; field <= ROW.elapsedUs; field++) {
-    let leaving = 0;
-    for (let cpu = count; cpu < before; cpu++) leaving += get(slot, rowStart(cpu) + field);
-    for (let cpu = 0; cpu < count; cpu++) add(slot, rowStart(cpu) + field, leaving / count);
+  for (let cpu = count; cpu < before; cpu++) {
+    const [from, to] = [rowStart(cpu), rowStart(cpu % count)];
+    for (let field: number = ROW.userUs; field <= ROW.elapsedUs; field++) {
+      add(slot, to + field, get(slot, from + field));
+    }
   }
   slot[SLOT.cpuCount] = count;
 }

@@ -4,7 +4,7 @@
  * (see views/).
  */
 import type { Container } from "../caller/container.ts";
-import type { CpuTimes, DeviceIo, MemoryReading, NumaReading } from "../cgroup/types.ts";
+import type { DeviceIo, MemoryReading, NumaReading } from "../cgroup/types.ts";
 import type { Clock } from "../sys/clock.ts";
 import { advanceCpuRows, type CpuRow } from "./cpu_time.ts";
 import { SLOT, type HistoryTable } from "./history.ts";
@@ -21,7 +21,6 @@ export interface MachineSettings extends SwapPolicy {
   readonly loadavg: boolean;
 }
 
-const NO_CPU_TIME: CpuTimes = { usageUs: 0, userUs: 0, systemUs: 0, niceUs: 0, perCpu: undefined };
 /** USER_HZ: the unit of every time that the kernel shows in ticks, on all architectures of Linux. */
 export const TICKS_PER_SECOND = 100;
 
@@ -96,8 +95,7 @@ export class Machine {
     const account = {
       boottimeUs,
       ageUs: this.ageSeconds() * 1e6,
-      // No controller accounts its CPU time: then at least the time that passes is its own.
-      times: times ?? NO_CPU_TIME,
+      times,
     };
     return this.#history.with(this.container.key, this.clock.monotonicMs(), (slot) =>
       advanceCpuRows(slot, topology, account),

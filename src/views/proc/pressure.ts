@@ -18,7 +18,9 @@ function pressure(resource: PressureResource, local: number): View {
     // As the kernel's: a trigger may be written, where the mount offers that.
     mode: 0o666,
     render(machine) {
-      return machine.container.cgroups.pressure(resource);
+      const text = machine.container.cgroups.pressure(resource);
+      // Of a cgroup that is being removed, nothing may come: an empty file is no answer.
+      return text?.startsWith("some ") ? text : undefined;
     },
   };
 }

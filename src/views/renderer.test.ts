@@ -1,0 +1,66 @@
+/** Texts when things go wrong: the last good one, the host's, never none. */
+import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
+import { after, describe, test } from "node:test";
+import { CapturedMachine } from "../machine/testing.ts";
+import { Newest, NEWEST_BYTES } from "./newest.ts";
+import { Renderer } from "./renderer.ts";
+
+const MEMINFO = 32;
+const UPTIME = 34;
+
+void describe("renderer", () => {
+  const captured = new CapturedMachine("debian12-6.1.0-50-amd64-v2");
+  after(() => captured.remove());
+  const errors: string[] = [];
+  const rendererOf = (freshnessMs: number): Renderer =>
+    new Renderer({
+      host: captured.host,
+      machineOf: () => captured.machine,
+      nowMs: () => captured.clock.monotonicMs(),
+      newest: new Newest(new ArrayBuffer(NEWEST_BYTES), 0),
+      freshnessMs,
+      onError: (_error, path) => errors.push(path),
+    });
+  const text = (renderer: Renderer, local: number): string | undefined =>
+    renderer.text(captured.container, local)?.toString("latin1");
+
+  void test("a text is given again while it is fresh, and made anew then", () => {
+    const renderer = rendererOf(100);
+    const first = text(renderer, UPTIME);
+    captured.clock.seconds += 0.05;
+    assert.equal(text(renderer, UPTIME), first);
+    captured.clock.seconds += 0.06;
+    assert.notEqual(text(renderer, UPTIME), first);
+  });
+
+  void test("without a freshness each read is made anew", () => {
+    const renderer = rendererOf(0);
+    const first = text(renderer, UPTIME);
+    captured.clock.seconds += 0.02;
+    assert.notEqual(text(renderer, UPTIME), first);
+  });
+
+  void test("a caller in no container gets the host's text", () => {
+    const host = rendererOf(0).text(undefined, MEMINFO)?.toString("latin1");
+    assert.equal(host, captured.host.procText("meminfo"));
+    assert.notEqual(text(rendererOf(0), MEMINFO), host);
+  });
+
+  void test("numbers that mean nothing have no text", () => {
+    assert.equal(rendererOf(0).text(undefined, 31), undefined);
+  });
+
+  void test("a host's file that is malformed, then gone: reported, and the best that is known", () => {
+    const renderer = rendererOf(0);
+    const good = text(renderer, MEMINFO);
+    writeFileSync(`${captured.fixture.proc}/meminfo`, "junk\n");
+    errors.length = 0;
+    assert.equal(text(renderer, MEMINFO), "junk\n");
+    assert.deepEqual(errors, ["proc/meminfo"]);
+    rmSync(`${captured.fixture.proc}/meminfo`);
+    captured.host.close();
+    assert.ok(text(renderer, MEMINFO) !== undefined, "no text at all");
+    assert.notEqual(good, undefined);
+  });
+});
