@@ -18,10 +18,13 @@ const MAX_ANCESTORS = 64;
 
 /** The pid namespace of a process or thread; `undefined` if it is gone or may not be looked at. */
 export function pidNamespaceOf(procRoot: string, pid: number): PidNamespaceId | undefined {
+  return namespaceOf(procRoot, pid, "pid") as PidNamespaceId | undefined;
+}
+
+/** The number of one of a process's namespaces, `kind` as in /proc/<pid>/ns. */
+export function namespaceOf(procRoot: string, pid: number, kind: string): number | undefined {
   try {
-    return statSync(`${procRoot}/${pid}/ns/pid`, { throwIfNoEntry: false })?.ino as
-      | PidNamespaceId
-      | undefined;
+    return statSync(`${procRoot}/${pid}/ns/${kind}`, { throwIfNoEntry: false })?.ino;
   } catch {
     return undefined;
   }

@@ -16,7 +16,7 @@ import type { HostPid, PidNamespaceId } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
 import type { Container } from "./container.ts";
 import { containerPathOf, type ProcessPlace } from "./container_path.ts";
-import { initOfPidNamespace, pidNamespaceOf } from "./pid_namespace.ts";
+import { initOfPidNamespace, namespaceOf, pidNamespaceOf } from "./pid_namespace.ts";
 import type { ContainerRegistry } from "./registry.ts";
 
 export interface ResolverOptions {
@@ -143,13 +143,16 @@ export class CallerResolver {
 
   /**
    * The same for the first process of a pid namespace. What its parent sees as well was mounted for
-   * the container around it, and does not say where this one begins.
+   * the container around it, and does not say where this one begins; unless both are in one mount
+   * namespace (unshare(1) made the container), where it can't be told who mounted what.
    */
   #initPlaces(init: HostPid, cgroupText: string): Map<Hierarchy, ProcessPlace> {
     const { procRoot } = this.#options;
     const status = tryReadFile(`${procRoot}/${init}/status`);
     const parent = status === undefined ? undefined : statusNumber(status, "PPid");
-    return this.#places(init, cgroupText, parent ? this.#mountRoots(parent) : undefined);
+    const own = namespaceOf(procRoot, init, "mnt");
+    const apart = parent !== undefined && namespaceOf(procRoot, parent, "mnt") !== own;
+    return this.#places(init, cgroupText, apart ? this.#mountRoots(parent) : undefined);
   }
 
   #mountRoots(pid: number): MountRoots {

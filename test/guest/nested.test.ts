@@ -1,11 +1,12 @@
 /** A container in a container sees the tighter of the two limits. */
 import { after, before, test } from "node:test";
+import { mountedHierarchies } from "../support/cgroup_tree.ts";
 import type { Server } from "../support/server.ts";
 import { startServer } from "./guest.ts";
 import { startLxc } from "./lxc.ts";
 import type { RunningContainer } from "./systemd_container.ts";
 import { assertSees, look, type Exec } from "./view.ts";
-import { classicBinds, quote } from "../support/container.ts";
+import { cgroupMounts, classicBinds, quote } from "../support/container.ts";
 
 /** Where the outer container finds the filesystem, to give it to inner ones. */
 const SHARED = "/var/lib/lxcfs";
@@ -29,16 +30,20 @@ after(async () => {
   await server?.stop();
 });
 
-/** Runs a program in a container that the outer one's systemd makes: a scope and namespaces. */
+/**
+ * Runs a program in a container that the outer one's systemd makes: a scope, namespaces, and what
+ * runtimes mount in them.
+ */
 function inner(memoryMib: number): Exec {
   const binds = [...classicBinds(server.mountpoint)].map(
     ([inside, source]) => `mount --bind ${source.replace(server.mountpoint, SHARED)} ${inside}`,
   );
+  const mounts = cgroupMounts(mountedHierarchies());
   const scope = ["systemd-run", "--quiet", "--scope", "-p", `MemoryMax=${memoryMib}M`];
   const unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--cgroup"];
   return (argv) => {
     // the first shell is the inner container's init: what looks is its child
-    const script = ["set -e", ...binds, argv.map(quote).join(" "), ":"].join("\n");
+    const script = ["set -e", ...mounts, ...binds, argv.map(quote).join(" "), ":"].join("\n");
     return outer.exec([...scope, ...unshare, "sh", "-c", script]);
   };
 }

@@ -27,11 +27,12 @@ export async function startNspawn(options: NspawnOptions): Promise<RunningContai
     undo.run();
     root.remove();
   };
-  // What goes below /proc or /sys is bound after nspawn has entered the container's root: its source
-  // must be there too, at the same path.
+  // What goes below /proc is bound after nspawn has entered the container's root: its source must be
+  // there too, at the same path. What goes below /sys it hides under a sysfs of its own.
   const binds = [`--bind-ro=${mountpoint}`];
-  for (const [inside, source] of classicBinds(mountpoint))
-    binds.push(`--bind-ro=${source}:${inside}`);
+  for (const [inside, source] of classicBinds(mountpoint)) {
+    if (inside.startsWith("/proc/")) binds.push(`--bind-ro=${source}:${inside}`);
+  }
   const output = openSync(log, "w");
   const quiet = ["--quiet", "--boot", "--private-network", "--console=passive"];
   const properties = options.properties.map((property) => `--property=${property}`);

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CgroupTree, type Limits } from "./cgroup_tree.ts";
+import { CgroupTree, type Hierarchy, type Limits } from "./cgroup_tree.ts";
 import { run, type RunOptions, type Result, tryRun } from "./run.ts";
 import { waitFor } from "./wait.ts";
 
@@ -154,7 +154,7 @@ function bootSeconds(): number {
 function insideScript(cgroups: CgroupTree, options: ContainerOptions): string {
   const lines = ["set -e"];
   if (options.pidNamespaceOf === undefined) lines.push("mount -t proc proc /proc");
-  if (options.cgroupMounts !== false) lines.push(...cgroupMounts(cgroups));
+  if (options.cgroupMounts !== false) lines.push(...cgroupMounts(cgroups.hierarchies));
   const binds = new Map(options.binds);
   if (options.mountpoint !== undefined) {
     for (const [inside, source] of classicBinds(options.mountpoint)) binds.set(inside, source);
@@ -167,13 +167,13 @@ function insideScript(cgroups: CgroupTree, options: ContainerOptions): string {
 }
 
 /** What a runtime mounts at /sys/fs/cgroup: each hierarchy anew, rooted at the cgroup namespace. */
-function cgroupMounts(cgroups: CgroupTree): string[] {
+export function cgroupMounts(hierarchies: readonly Hierarchy[]): string[] {
   // The host's own would stay in mountinfo, hidden. A user namespace may not take them away.
   const lines = ["umount -l /sys/fs/cgroup 2>/dev/null || :"];
-  const single = cgroups.hierarchies.length === 1 && cgroups.hierarchies[0]?.version === 2;
+  const single = hierarchies.length === 1 && hierarchies[0]?.version === 2;
   // Always: the kernel refuses to mount the v2 filesystem right on top of itself.
   lines.push("mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup");
-  for (const { version, mountpoint, controllers } of cgroups.hierarchies) {
+  for (const { version, mountpoint, controllers } of hierarchies) {
     if (!single) lines.push(`mkdir -p '${mountpoint}'`);
     const type = version === 2 ? "cgroup2" : `cgroup -o ${controllers.join(",")}`;
     lines.push(`mount -t ${type} cgroup '${mountpoint}'`);
