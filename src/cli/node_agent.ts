@@ -11,9 +11,10 @@ import { Attacher } from "../k8s/agent/attacher.ts";
 import { CgroupWatch, watchedHierarchy } from "../k8s/agent/cgroup_watch.ts";
 import { MountProbe, serveHealth } from "../k8s/agent/health.ts";
 import type { HostServerOptions } from "../k8s/agent/host_server.ts";
-import { ensureServer, execServer, layUsr, removeCgroup } from "../k8s/agent/host_server.ts";
+import { ensureServer, execServer, layUsr } from "../k8s/agent/host_server.ts";
 import { install, removeUnused } from "../k8s/agent/install.ts";
 import { agentMetrics } from "../k8s/agent/metrics.ts";
+import { joinCgroup, joinCgroupOf, leaveCgroup, removeCgroup } from "../k8s/agent/node_cgroup.ts";
 import { PodDirectory } from "../k8s/agent/pods.ts";
 import { podCommand } from "../k8s/agent/pod_command.ts";
 import { becomeProgram, enterPrivateRoot } from "../k8s/agent/private_root.ts";
@@ -94,8 +95,12 @@ export async function run(args: readonly string[]): Promise<number> {
     layUsr(Number(values["lay-usr"]), values.program);
     return 0;
   }
-  if (positionals[0] === "pod")
+  const statusSocket = controlSocketPath(runtimeDir, mountPoint);
+  if (positionals[0] === "pod") {
+    const { holderPid } = await askStatus(statusSocket);
+    joinCgroupOf(holderPid);
     return await podCommand(positionals.slice(1), mountPoint, command());
+  }
 
   const log = new Logger();
   const program = process.env[INSIDE];
@@ -113,7 +118,8 @@ export async function run(args: readonly string[]): Promise<number> {
     becomeProgram(command(), process.argv.slice(2), environment);
   }
 
-  const statusSocket = controlSocketPath(runtimeDir, mountPoint);
+  const ownCgroup = `${values.cgroup}-agent`;
+  joinCgroup(ownCgroup);
   const server: HostServerOptions = {
     mountPoint,
     runtimeDir,
@@ -198,7 +204,9 @@ export async function run(args: readonly string[]): Promise<number> {
     const freed = await detachAll(attacher, own, log);
     log.info("detached from containers", { containers: freed });
     if (status) await endServer(status.holderPid);
-    removeCgroup(values.cgroup);
+    leaveCgroup(ownCgroup);
+    await removeCgroup(ownCgroup);
+    await removeCgroup(values.cgroup);
     for (const directory of [runDir, values["install-dir"]])
       for (const name of readdirSync(directory))
         rmSync(`${directory}/${name}`, { recursive: true, force: true });

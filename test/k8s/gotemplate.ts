@@ -238,8 +238,9 @@ class Evaluator {
   #print(value: Value, pipe: Pipe): string {
     if (value === undefined || value === null)
       throw new TemplateError(this.#file, `no value of ${JSON.stringify(pipe)}`);
-    if (typeof value === "object") throw new TemplateError(this.#file, "prints an object");
-    return String(value as string | number | boolean);
+    if (typeof value === "string") return value;
+    if (typeof value === "number" || typeof value === "boolean") return String(value);
+    throw new TemplateError(this.#file, `prints a value of type ${typeof value}`);
   }
 
   #pipe(pipe: Pipe, scope: Scope): Value {

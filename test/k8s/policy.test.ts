@@ -89,13 +89,13 @@ class Evaluator {
     context["variables"] = variables;
     for (const { name, expression } of this.#policy.spec.variables)
       variables[name] = this.#evaluate(expression, context);
-    let result = pod;
+    let spec = pod.spec ?? {};
     for (const { patchType, applyConfiguration } of this.#policy.spec.mutations) {
       assert.equal(patchType, "ApplyConfiguration");
       const wanted = this.#evaluate(applyConfiguration.expression, context) as { spec: PodSpec };
-      result = { ...result, spec: merged(result.spec ?? {}, wanted.spec) };
+      spec = merged(spec, wanted.spec);
     }
-    return result;
+    return { ...pod, spec };
   }
 
   #evaluate(expression: string, context: object): unknown {

@@ -7,12 +7,12 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, openSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../../sys/log.ts";
 import { CLONE, MNT, mount, MS, setns, umount, unshare } from "../../sys/native.ts";
-import { readFile } from "../../sys/read.ts";
+import { joinCgroup } from "./node_cgroup.ts";
 import { versionsMounted } from "./install.ts";
 import { becomeProgram } from "./private_root.ts";
 
@@ -127,32 +127,6 @@ export function layUsr(pid: number, program: string): void {
   unshare(CLONE.FS);
   setns(namespace, CLONE.NEWNS);
   mount(`${program}/usr`, "/usr", null, MS.BIND | MS.REC, null);
-}
-
-const CGROUPS = "/sys/fs/cgroup";
-
-/** The directories that are cgroup `name` at the node's root, in every hierarchy. */
-export function cgroupDirectories(name: string): string[] {
-  if (existsSync(`${CGROUPS}/cgroup.controllers`)) return [`${CGROUPS}/${name}`];
-  return readdirSync(CGROUPS)
-    .filter((hierarchy) => existsSync(`${CGROUPS}/${hierarchy}/cgroup.procs`))
-    .map((hierarchy) => `${CGROUPS}/${hierarchy}/${name}`);
-}
-
-function joinCgroup(name: string): void {
-  for (const directory of cgroupDirectories(name)) {
-    mkdirSync(directory, { recursive: true });
-    // A cpuset of version 1 starts out empty, and takes nobody in until it is not.
-    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-      attempt(() => writeFileSync(`${directory}/${file}`, readFile(`${directory}/../${file}`)));
-    }
-    writeFileSync(`${directory}/cgroup.procs`, String(process.pid));
-  }
-}
-
-/** Takes the server's cgroup away once nothing runs in it. */
-export function removeCgroup(name: string): void {
-  for (const directory of cgroupDirectories(name)) attempt(() => rmdirSync(directory));
 }
 
 function attempt(step: () => void): void {

@@ -4,8 +4,10 @@
  * are in the pod's status.
  */
 import { spawnSync } from "node:child_process";
+import { containerNames } from "../../attach/identity.ts";
 import { AttachPool } from "../../attach/pool.ts";
 import type { Outcome } from "../../attach/types.ts";
+import { readFile } from "../../sys/read.ts";
 import { Attacher } from "./attacher.ts";
 import { containersNow, firstProcess, isPause } from "./container_process.ts";
 
@@ -27,6 +29,7 @@ export async function podCommand(
     const [file = "", uid = "", id] = rest;
     const pid = pidsOf(uid, id === undefined ? [] : [id])[0];
     if (pid === undefined) return unknown(uid);
+    if (action === "show") return show(mountPoint, pid, file);
     const [node, script] = command;
     return (
       spawnSync(node, [script, action, file, "--pid", String(pid)], { stdio: "inherit" }).status ??
@@ -52,6 +55,23 @@ export async function podCommand(
     return outcomes.map((outcome) => tell(action, outcome)).every(Boolean) ? 0 : EXIT.failed;
   } finally {
     await pool.close();
+  }
+}
+
+/** Prints a file as the process would read it: `meminfo`, or a path of the container. */
+function show(mountPoint: string, pid: number, file: string): number {
+  const path = file.startsWith("/") ? file : `/proc/${file}`;
+  const names = containerNames("/proc");
+  try {
+    const name = names.nameOf(pid);
+    const root = name === undefined ? mountPoint : `${mountPoint}/containers/${name}`;
+    process.stdout.write(readFile(root + path));
+    return 0;
+  } catch (error) {
+    process.stderr.write(`lxcfs: Cannot show ${path}: ${String(error)}\n`);
+    return EXIT.failed;
+  } finally {
+    names.close();
   }
 }
 
