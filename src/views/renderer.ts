@@ -22,6 +22,8 @@ export interface RendererOptions {
   readonly newest: Newest;
   /** Age in milliseconds up to which a text is given again; 0: never. */
   readonly freshnessMs: number;
+  /** Told before a text is made, which takes longer than anything else does. */
+  readonly onMake?: () => void;
   /** Told of views that threw. */
   readonly onError: (error: unknown, path: string) => void;
 }
@@ -61,6 +63,7 @@ export class Renderer {
     }
     const item = itemOf(local);
     if (item === undefined) return undefined;
+    this.#options.onMake?.();
     const made = this.#make(container, item);
     if (made === undefined) return kept?.text;
     const text = Buffer.from(made, "latin1");

@@ -36,6 +36,13 @@ const AMOUNTS: Readonly<Record<string, string>> = {
   nr_swapcached: "SwapCached",
 };
 
+/** Amounts counted in huge pages. */
+const HUGE_AMOUNTS: Readonly<Record<string, string>> = {
+  nr_anon_transparent_hugepages: "AnonHugePages",
+  nr_shmem_hugepages: "ShmemHugePages",
+  nr_file_hugepages: "FileHugePages",
+};
+
 export const vmstat: View = {
   path: "proc/vmstat",
   local: 44,
@@ -52,15 +59,21 @@ export const vmstat: View = {
       readBytes += device.readBytes;
       writeBytes += device.writeBytes;
     }
+    const bytes = (meminfoField: string): number => fields.get(meminfoField) ?? 0;
+    const hugePageBytes = (machine.host.meminfo().get("Hugepagesize") ?? 2048) * KIB;
     let text = "";
     for (const name of machine.host.vmstat().names) {
       const field = AMOUNTS[name];
       let value = reading.stat.events.get(name) ?? 0;
-      if (field !== undefined) value = (fields.get(field) ?? 0) / pageBytes;
+      const hugeField = HUGE_AMOUNTS[name];
+      if (field !== undefined) value = bytes(field) / pageBytes;
+      else if (hugeField !== undefined) value = bytes(hugeField) / hugePageBytes;
+      else if (name === "nr_zone_write_pending")
+        value = (bytes("Dirty") + bytes("Writeback")) / pageBytes;
       // The kernel counts these two in KiB, in spite of their names.
       else if (name === "pgpgin") value = readBytes / KIB;
       else if (name === "pgpgout") value = writeBytes / KIB;
-      else if (name === "nr_kernel_stack") value = (fields.get("KernelStack") ?? 0) / KIB;
+      else if (name === "nr_kernel_stack") value = bytes("KernelStack") / KIB;
       text += `${name} ${Math.floor(value)}\n`;
     }
     return text;
