@@ -89,6 +89,7 @@ detach() {
 	while read -r _ _ _ _ at rest; do
 		case "$at $rest" in
 		"$mountpoint_escaped "*" - fuse.lxcfs "*) umount -l "$mountpoint" >/dev/null 2>&1 ;;
+		*" - fuse.lxcfs cached:$mountpoint_escaped "*) umount -l "$at" >/dev/null 2>&1 ;;
 		esac
 	done </proc/self/mountinfo
 }

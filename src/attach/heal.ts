@@ -9,6 +9,7 @@ import { findLxcfsMounts, mountNamespaceOf, type NamespaceMounts } from "./find_
 import { deviceOf, locate } from "./mount_table.ts";
 import { parseMountinfo } from "../host/mountinfo.ts";
 import type { AttachPool } from "./pool.ts";
+import { cachedMountPointOf, sourcesOf } from "./served.ts";
 import type { Binding, Job, Outcome } from "./types.ts";
 
 export interface HealOptions {
@@ -117,17 +118,11 @@ function healJob(
   return { ...BASE, kind: "heal", pid, bindings, procRoot };
 }
 
-/** Paths below `/containers/<id>` that the living server does not know fall back to the common ones. */
-const OF_CONTAINER = /^\/containers\/[^/]+(?=\/)/;
-
 function sameOf(mountPoint: string | undefined, mount: Mount): Binding {
   const target = mount.mountPoint;
   if (mountPoint === undefined) return { source: "", target };
   const root = mount.root.replace(/\/\/deleted$/, "");
   // The whole filesystem, shown to a container that runs containers of its own.
   if (root === "/") return { source: mountPoint, target, writable: true };
-  const source = mountPoint + root;
-  return OF_CONTAINER.test(root)
-    ? { source, target, otherwise: mountPoint + root.replace(OF_CONTAINER, "") }
-    : { source, target };
+  return { ...sourcesOf(mountPoint, cachedMountPointOf(mountPoint), root), target };
 }

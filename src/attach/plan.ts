@@ -132,9 +132,9 @@ interface Source {
 
 /** What of a binding's sources exists. @throws if the filesystem that serves it is dead */
 function existingSource(binding: Binding): Source | undefined {
-  for (const path of [binding.source, binding.otherwise]) {
-    const status = path ? statSync(path, { throwIfNoEntry: false }) : undefined;
-    if (!path || !status) continue;
+  for (const path of [binding.source, ...(binding.otherwise ?? [])]) {
+    const status = path === "" ? undefined : statSync(path, { throwIfNoEntry: false });
+    if (status === undefined) continue;
     const offered = status.isFile() && (status.mode & 0o222) !== 0;
     const writable = offered || binding.writable === true;
     return { path, isDirectory: status.isDirectory(), writable };

@@ -4,8 +4,8 @@
 export interface Binding {
   /** Absolute path on the host, in the caller's own mount namespace. */
   readonly source: string;
-  /** Taken instead where `source` does not exist. */
-  readonly otherwise?: string;
+  /** Taken instead where `source` does not exist, the first of them that does. */
+  readonly otherwise?: readonly string[];
   /** The filesystem itself decides what may be written, rather than a read-only mount. */
   readonly writable?: boolean;
   /** Absolute path as the container sees it. */

@@ -4,7 +4,7 @@
  */
 import type { FoundNode, ListedNode, NodeSource } from "../vfs/node_source.ts";
 import type { FixedSizeView } from "../views/fixed_size.ts";
-import { CONTAINERS, itemOf, ROOT } from "../views/tree.ts";
+import { CONTAINERS, itemOf, PID_LINK, PIDS, ROOT } from "../views/tree.ts";
 
 const HOST = 0;
 /** What others see is the host's business alone. */
@@ -33,8 +33,8 @@ export class CachedSource implements NodeSource {
     return this.#all.list(owner, local, pid).filter(shown);
   }
 
-  readlink(): undefined {
-    return undefined;
+  readlink(owner: number, local: number, pid: number): string | undefined {
+    return this.#all.readlink(owner, local, pid);
   }
 
   reader(owner: number): number {
@@ -56,7 +56,8 @@ export class CachedSource implements NodeSource {
   }
 
   #shows(owner: number, local: number): boolean {
-    if (owner === HOST) return local === CONTAINERS;
+    if (local === PID_LINK) return true;
+    if (owner === HOST) return local === CONTAINERS || local === PIDS;
     const path = itemOf(local)?.path;
     if (path === undefined) return false;
     if (local === ROOT || this.#sizes.has(path)) return true;

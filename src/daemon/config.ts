@@ -48,6 +48,8 @@ export interface DaemonConfig {
   /** Inherited descriptors. */
   readonly fuseFd: number;
   readonly stateFd: number;
+  /** Of the second connection, whose pages the kernel caches; -1 where nothing may be cached. */
+  readonly cachedFd: number;
   /** The locked pidfile, the holder's own; -1 where it has none. */
   readonly lockFd: number;
 }
@@ -74,6 +76,7 @@ export const DEFAULT_CONFIG: DaemonConfig = {
   deadlineMs: 2000,
   fuseFd: -1,
   stateFd: -1,
+  cachedFd: -1,
   lockFd: -1,
 };
 

@@ -21,6 +21,8 @@ import {
   isVariable,
   itemOf,
   NULL_FILE,
+  PID_LINK,
+  PIDS,
   ROOT,
   type Item,
   type Presence,
@@ -56,6 +58,7 @@ export class ContainerSource implements NodeSource {
   }
 
   stat(owner: number, local: number, pid: number): FoundNode | undefined {
+    if (local === PID_LINK) return pidLink(owner);
     const item = itemOf(local);
     if (item === undefined) return undefined;
     if (owner !== HOST && local === ROOT && this.#container(owner) === undefined) return undefined;
@@ -63,7 +66,8 @@ export class ContainerSource implements NodeSource {
   }
 
   lookup(owner: number, local: number, name: string, pid: number): FoundNode | undefined {
-    if (local === CONTAINERS) return this.#lookupContainer(name, pid);
+    if (local === CONTAINERS && name !== "pid") return this.#lookupContainer(name, pid);
+    if (local === PIDS) return this.#lookupPid(name, pid);
     const child = this.#child(owner, local, name, pid);
     const item = child === undefined ? undefined : itemOf(child);
     if (child === undefined || item === undefined) return undefined;
@@ -72,11 +76,12 @@ export class ContainerSource implements NodeSource {
 
   list(owner: number, local: number, pid: number): readonly ListedNode[] {
     if (local === CONTAINERS) return this.#listContainers(pid);
+    if (local === PIDS) return [];
     const whose = this.#whose(owner, pid);
     const presence = this.#presence(whose);
     const listed: ListedNode[] = [];
     for (const [name, child] of childrenOf(local, presence)) {
-      if (child === CONTAINERS && (owner !== HOST || whose !== undefined)) continue;
+      if (isHostOnly(child) && (owner !== HOST || whose !== undefined)) continue;
       const item = itemOf(child);
       const found = item && this.#found(owner, child, item, () => whose);
       if (found !== undefined) listed.push({ name, owner, local: child, mode: found.mode });
@@ -92,6 +97,10 @@ export class ContainerSource implements NodeSource {
   }
 
   readlink(owner: number, local: number, pid: number): string | undefined {
+    if (local === PID_LINK) {
+      const key = this.#parts.resolver.resolve(owner)?.key;
+      return key === undefined ? undefined : `../${keyToName(key)}`;
+    }
     const item = itemOf(local);
     if (item?.kind !== "link") return undefined;
     if (!item.ofHost) return `../../cpu/${item.name}`;
@@ -131,7 +140,9 @@ export class ContainerSource implements NodeSource {
     const whose = this.#whose(owner, pid);
     const child = childOf(local, name, this.#presence(whose));
     // What others see is the host's business alone.
-    if (child === CONTAINERS && (owner !== HOST || whose !== undefined)) return undefined;
+    if (child !== undefined && isHostOnly(child) && (owner !== HOST || whose !== undefined)) {
+      return undefined;
+    }
     const item = itemOf(local);
     if (child === undefined && item?.node !== undefined && item.name === "") {
       const cpu = Number(/^cpu(\d+)$/.exec(name)?.[1] ?? NaN);
@@ -148,7 +159,7 @@ export class ContainerSource implements NodeSource {
   ): FoundNode | undefined {
     const validSeconds = isVariable(local) ? 0 : FIXED_SECONDS;
     if (!item.ofHost) {
-      if (local === CONTAINERS) {
+      if (isHostOnly(local)) {
         return { owner, local, mode: S_IFDIR | 0o700, size: 0, validSeconds: FIXED_SECONDS };
       }
       if (local === ROOT && owner !== HOST) {
@@ -204,6 +215,13 @@ export class ContainerSource implements NodeSource {
     return item && this.#found(key, ROOT, item, () => undefined);
   }
 
+  /** A link to the container of any process, for those who know only that. */
+  #lookupPid(name: string, pid: number): FoundNode | undefined {
+    if (this.#whose(HOST, pid) !== undefined || !/^[1-9]\d{0,9}$/.test(name)) return undefined;
+    const member = Number(name);
+    return this.#parts.resolver.resolve(member) && pidLink(member);
+  }
+
   /** Those that have been asked for: every other one is found by its name all the same. */
   #listContainers(pid: number): ListedNode[] {
     if (this.#whose(HOST, pid) !== undefined) return [];
@@ -211,6 +229,16 @@ export class ContainerSource implements NodeSource {
       .filter((container) => container.cgroups.alive())
       .map(({ key }) => ({ name: keyToName(key), owner: key, local: ROOT, mode: S_IFDIR | 0o555 }));
   }
+}
+
+/** Directories that show one container to others: the host's business alone. */
+function isHostOnly(local: number): boolean {
+  return local === CONTAINERS || local === PIDS;
+}
+
+/** Never taken for granted: pids are used again. */
+function pidLink(pid: number): FoundNode {
+  return { owner: pid, local: PID_LINK, mode: S_IFLNK | 0o777, size: 0, validSeconds: 0 };
 }
 
 const NOBODY: Presence = { cpuCount: 0, nodes: [] };

@@ -12,8 +12,9 @@ import { Request } from "../fuse/wire/request.ts";
 import { errno, errnoOf } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
 import type { CounterRow } from "./counters.ts";
+import type { Lead } from "./lead.ts";
 import { keepNegotiated, negotiatedOf } from "./negotiated.ts";
-import { type Slot, SLOT_BUFFER_BYTES } from "./slots.ts";
+import { type Connection, type Slot, SLOT_BUFFER_BYTES } from "./slots.ts";
 import type { SharedState } from "./state.ts";
 
 /** Why a loop ended: its slot said so, or there is no filesystem any more. */
@@ -23,11 +24,16 @@ export type End = "stopped" | "unmounted";
 const MAX_WRITE_BYTES = SLOT_BUFFER_BYTES - 4096;
 
 export interface EngineParts {
+  readonly connection: Connection;
   readonly fuseFd: number;
   readonly state: SharedState;
   readonly operations: Operations;
   readonly log: Logger;
   readonly row?: CounterRow;
+  /** Told when an answer has reached the kernel. */
+  readonly answered?: () => void;
+  /** This thread's part in who waits for the next request; without it, it always does. */
+  readonly lead?: Lead;
 }
 
 export class Engine {
@@ -40,11 +46,11 @@ export class Engine {
     this.#slot = slot;
     this.#parts = parts;
     this.#request = new Request(slot.buffer);
-    const negotiated = negotiatedOf(parts.state);
+    const negotiated = negotiatedOf(parts.state, parts.connection);
     this.#session = new Session(new DeviceChannel(parts.fuseFd), parts.operations, {
       ...(negotiated && { negotiated }),
       maxWriteBytes: MAX_WRITE_BYTES,
-      onInit: (outcome: Negotiated) => keepNegotiated(parts.state, outcome),
+      onInit: (outcome: Negotiated) => keepNegotiated(parts.state, parts.connection, outcome),
       onError: (error, opcode) => {
         const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
         parts.log.error("a request failed", { opcode, cause });
@@ -55,10 +61,16 @@ export class Engine {
   /** Serves until told to stop. Nothing in here waits but the read of the next request. */
   serve(): End {
     const slot = this.#slot;
+    const { lead } = this.#parts;
+    lead?.begin();
     while (!slot.stopping) {
       if (!this.receive()) return "unmounted";
       this.execute();
+      // Forgotten before it may fall asleep: there is nothing to inherit from it.
+      slot.clear();
+      lead?.settle();
     }
+    lead?.end();
     slot.clear();
     return "stopped";
   }
@@ -96,6 +108,7 @@ export class Engine {
     if (!request.decodeHeader()) return;
     const startMs = performance.now();
     this.#session.dispatch(request);
+    this.#parts.answered?.();
     this.#parts.row?.took((performance.now() - startMs) * 1000);
   }
 

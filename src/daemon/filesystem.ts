@@ -2,6 +2,7 @@
  * Where the daemon meets the filesystem: what a serving thread is given, and what it serves. The
  * daemon knows nothing of containers; the filesystem knows nothing of processes and threads.
  */
+import { writeSync } from "node:fs";
 import { ContainerRegistry } from "../caller/registry.ts";
 import { CallerResolver } from "../caller/resolver.ts";
 import type { Container } from "../caller/container.ts";
@@ -14,14 +15,24 @@ import { monotonicMs } from "../fuse/watch.ts";
 import { SystemClock } from "../sys/clock.ts";
 import type { Logger } from "../sys/log.ts";
 import { readFile } from "../sys/read.ts";
+import { type CachedFilesystem, cachedFilesystemOf } from "../vfs/cached_filesystem.ts";
 import { filesystemOf } from "../vfs/filesystem.ts";
+import { fixedSizes } from "../views/fixed_size.ts";
 import { Renderer } from "../views/renderer.ts";
 import { itemOf } from "../views/tree.ts";
 import type { ViewConfig } from "./config.ts";
 import { ContainerSource } from "./container_source.ts";
 import type { CounterRow } from "./counters.ts";
-import { historyOf, newestOf, openFilesOf, OTHER_FILES } from "./filesystem_memory.ts";
+import { CachedSource } from "./cached_source.ts";
+import {
+  historyOf,
+  invalidationsOf,
+  newestOf,
+  openFilesOf,
+  OTHER_FILES,
+} from "./filesystem_memory.ts";
 import type { SharedState } from "./state.ts";
+import type { ReaderRow } from "./top_readers.ts";
 import { TriggerTable } from "./trigger_table.ts";
 import { PressureTriggers } from "./triggers.ts";
 
@@ -35,11 +46,15 @@ export interface FilesystemContext {
   place(file: string): number;
   /** Where this thread counts. */
   readonly row: CounterRow;
+  /** Where this thread counts by container. */
+  readonly readers: ReaderRow;
   /**
    * True while it answers a request whose thread hangs, perhaps over the caller's own cgroup: such a
    * one gets the host's values.
    */
   late(): boolean;
+  /** Told before something that may take time: others may be served by another thread meanwhile. */
+  slow(): void;
 }
 
 /** Containers that a thread keeps descriptors of: about a dozen each. */
@@ -95,20 +110,74 @@ export function createWorld(view: ViewConfig, state: SharedState): ContainerWorl
 
 /** The filesystem of one serving thread. */
 export function createFilesystem(context: FilesystemContext): Operations {
-  const { view, state, log, row } = context;
-  const { host, registry, resolver, machineOf } = createWorld(view, state);
+  const { view, state, row } = context;
+  const world = createWorld(view, state);
+  const placeOf = placesOf(context);
+  return filesystemOf({
+    source: createSource(context, world, view.freshnessMs),
+    openFiles: openFilesOf(state),
+    events: new PressureTriggers({
+      table: view.psiPoll ? new TriggerTable(state) : undefined,
+      registry: world.registry,
+      procRoot: "/proc",
+    }),
+    startSeconds: state.get("startSeconds"),
+    onRead: (local, answered, reader) => {
+      context.readers.count(reader);
+      const result = context.late() ? "late" : "ok";
+      row.count(placeOf(local), answered ? result : "error");
+    },
+  });
+}
+
+/**
+ * The filesystem of the second connection's serving thread, whose pages the kernel caches.
+ * @param wakeFd an event descriptor that wakes the thread which takes them back
+ */
+export function createCachedFilesystem(
+  context: FilesystemContext,
+  wakeFd: number,
+): CachedFilesystem {
+  const { view, state, row } = context;
+  const world = createWorld(view, state);
+  // Each page is made when it is asked for: how old it gets is the cache's time alone.
+  const source = new CachedSource(createSource(context, world, 0), fixedSizes(world.host));
+  const placeOf = placesOf(context);
+  const one = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+  return cachedFilesystemOf({
+    source,
+    textOf: (reader, local) => source.text(reader, local),
+    invalidations: invalidationsOf(state),
+    freshnessMs: view.freshnessMs,
+    nowMs: monotonicMs,
+    wake: () => writeSync(wakeFd, one),
+    startSeconds: state.get("startSeconds"),
+    onRead: (local, answered, reader) => {
+      context.readers.count(reader);
+      row.count(placeOf(local), answered ? "ok" : "error");
+    },
+  });
+}
+
+function createSource(
+  context: FilesystemContext,
+  { host, registry, resolver, machineOf }: ContainerWorld,
+  freshnessMs: number,
+): ContainerSource {
+  const { state, log } = context;
   const renderer = new Renderer({
     host,
     machineOf,
     nowMs: monotonicMs,
     newest: newestOf(state),
-    freshnessMs: view.freshnessMs,
+    freshnessMs,
+    onMake: context.slow,
     onError: (error, path) => {
       const cause = error instanceof Error ? error.message : String(error);
       log.warn("a file could not be made and was replaced", { path, cause });
     },
   });
-  const source = new ContainerSource({
+  return new ContainerSource({
     resolver,
     registry,
     renderer,
@@ -116,8 +185,12 @@ export function createFilesystem(context: FilesystemContext): Operations {
     machineOf,
     hostView: () => state.get("hostView") !== 0 || context.late(),
   });
+}
+
+/** Place of each file in the request counters, looked up once. */
+function placesOf(context: FilesystemContext): (local: number) => number {
   const places = new Map<number, number>();
-  const placeOf = (local: number): number => {
+  return (local) => {
     let place = places.get(local);
     if (place === undefined) {
       place = context.place(itemOf(local)?.view?.path ?? OTHER_FILES);
@@ -125,18 +198,4 @@ export function createFilesystem(context: FilesystemContext): Operations {
     }
     return place;
   };
-  return filesystemOf({
-    source,
-    openFiles: openFilesOf(state),
-    events: new PressureTriggers({
-      table: view.psiPoll ? new TriggerTable(state) : undefined,
-      registry,
-      procRoot: "/proc",
-    }),
-    startSeconds: state.get("startSeconds"),
-    onRead: (local, answered) => {
-      const result = context.late() ? "late" : "ok";
-      row.count(placeOf(local), answered ? result : "error");
-    },
-  });
 }

@@ -34,7 +34,7 @@ export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=1", "--max-
 /** What of the configuration the front itself finds out. */
 export type FrontRequest = Omit<
   DaemonConfig,
-  "fuseFd" | "stateFd" | "lockFd" | "pidfile" | "controlSocket"
+  "fuseFd" | "stateFd" | "cachedFd" | "lockFd" | "pidfile" | "controlSocket"
 > & { readonly pidfile: string | undefined; readonly mountOptions: string };
 
 /**
@@ -58,6 +58,8 @@ export async function start(request: FrontRequest): Promise<never> {
   harden();
   if (orphan) adopt(config, orphan);
   const fuseFd = openFuse();
+  // Opened here because only the holder's descriptors outlive every server.
+  const cachedFd = config.view.freshnessMs > 0 ? openFuse() : -1;
   const state = createState();
   state.set("holderPid", process.pid);
   state.set("startSeconds", Math.floor(Date.now() / 1000));
@@ -70,7 +72,7 @@ export async function start(request: FrontRequest): Promise<never> {
     `fd=${fuseFd},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions${extra}`,
   );
   try {
-    becomeHolder({ ...config, fuseFd, stateFd: state.fd });
+    becomeHolder({ ...config, fuseFd, stateFd: state.fd, cachedFd });
   } catch (error) {
     umount(mountpoint, MNT.DETACH);
     throw error;
@@ -78,11 +80,17 @@ export async function start(request: FrontRequest): Promise<never> {
 }
 
 /** Becomes the holder of a server that has lost its own, as a supervisor's restart finds it. */
-function adopt(config: Omit<DaemonConfig, "fuseFd" | "stateFd">, orphan: Status): never {
+function adopt(
+  config: Omit<DaemonConfig, "fuseFd" | "stateFd" | "cachedFd">,
+  orphan: Status,
+): never {
   const pidfd = pidfdOpen(orphan.serverPid);
   const fuseFd = pidfdGetfd(pidfd, orphan.fuseFd);
   const stateFd = pidfdGetfd(pidfd, orphan.stateFd);
-  becomeHolder({ ...config, fuseFd, stateFd }, orphan.serverPid);
+  // A server of an earlier version has no second connection.
+  const theirs = orphan.cachedFd ?? -1;
+  const cachedFd = theirs < 0 ? -1 : pidfdGetfd(pidfd, theirs);
+  becomeHolder({ ...config, fuseFd, stateFd, cachedFd }, orphan.serverPid);
 }
 
 /**
@@ -91,7 +99,8 @@ function adopt(config: Omit<DaemonConfig, "fuseFd" | "stateFd">, orphan: Status)
  * @param predecessor pid of a server that already serves and is to be relieved; 0 if there is none
  */
 export function becomeHolder(config: DaemonConfig, predecessor = 0): never {
-  for (const fd of [0, 1, 2, config.fuseFd, config.stateFd, config.lockFd]) {
+  const { fuseFd, stateFd, cachedFd, lockFd } = config;
+  for (const fd of [0, 1, 2, fuseFd, stateFd, cachedFd, lockFd]) {
     if (fd >= 0) setInherit(fd, true);
   }
   const script = fileURLToPath(new URL("../../../bin/holder.sh", import.meta.url));

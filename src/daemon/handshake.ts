@@ -5,26 +5,27 @@
 import type { Logger } from "../sys/log.ts";
 import { Engine } from "./engine.ts";
 import { negotiatedOf } from "./negotiated.ts";
-import { takeSlot } from "./slots.ts";
+import { type Connection, takeSlot } from "./slots.ts";
 import type { SharedState } from "./state.ts";
 import { abandonedSlots } from "./workers.ts";
 
 /** @throws Error if the kernel speaks no protocol that is known here */
 export function handshake(
+  connection: Connection,
   fuseFd: number,
   state: SharedState,
   generation: number,
   log: Logger,
 ): void {
-  const left = abandonedSlots(state, generation).find((slot) => slot.busy);
-  const slot = left ?? takeSlot(state, generation);
+  const left = abandonedSlots(state, generation, connection).find((slot) => slot.busy);
+  const slot = left ?? takeSlot(state, generation, connection);
   if (slot === undefined) throw new Error("Cannot answer INIT: no slot is free");
-  const engine = new Engine(slot, { fuseFd, state, operations: {}, log });
+  const engine = new Engine(slot, { connection, fuseFd, state, operations: {}, log });
   if (left === undefined && !engine.receive()) throw new Error("Cannot answer INIT: not mounted");
   if (!engine.holdsInit) throw new Error("Cannot answer INIT: another request came first");
   engine.execute();
   slot.release();
-  if (negotiatedOf(state) === undefined) {
+  if (negotiatedOf(state, connection) === undefined) {
     throw new Error("Cannot answer INIT: the kernel speaks no FUSE protocol that is known here");
   }
 }

@@ -32,11 +32,22 @@ function startHolder(config: DaemonConfig, log: Logger): void {
   const stdio = Array<"inherit" | number>(3).fill("inherit");
   const program = resolve(process.argv[1] ?? "");
   const child = spawn(process.execPath, [program, "hold"], {
-    stdio: [...stdio, config.fuseFd, config.stateFd],
+    stdio: [
+      ...stdio,
+      config.fuseFd,
+      config.stateFd,
+      ...(config.cachedFd < 0 ? [] : [config.cachedFd]),
+    ],
     detached: true,
     env: {
       ...process.env,
-      [CONFIG_VARIABLE]: JSON.stringify({ ...config, fuseFd: 3, stateFd: 4, lockFd: -1 }),
+      [CONFIG_VARIABLE]: JSON.stringify({
+        ...config,
+        fuseFd: 3,
+        stateFd: 4,
+        cachedFd: config.cachedFd < 0 ? -1 : 5,
+        lockFd: -1,
+      }),
     },
   });
   child.on("error", (error) => log.error("cannot start a holder", { cause: error.message }));

@@ -1,58 +1,78 @@
 /**
- * Who waits for the next request. One serving thread leads: it reads requests and answers them. The
- * others stand by, asleep, until they are of use:
+ * Who waits for the next request. Of the serving threads one leads: it reads requests and answers
+ * them. The others stand by, asleep, until they are of use:
  *
- * - the leader is about to do something that takes time (make a text): another leads meanwhile, so
- *   that nobody waits for it;
- * - requests queue up: several lead.
+ * - requests queue up: several lead;
+ * - the leader is at something that may take time: another leads meanwhile.
  *
- * With several threads waiting at the device at once the kernel would hand requests around between
- * them, each time to the one that has slept longest, with cold caches: one reader then waits more
- * than twice as long for its answer.
+ * With several threads waiting at the device at once the kernel hands requests around between them,
+ * each time to the one that has slept longest, with the coldest caches; a lone reader then waits
+ * twice as long for its answers.
  */
 
-const WORDS = { standing: 0, calls: 1 } as const;
+/** What a thread is doing; its place in the shared words is the number of its slot. */
+const DOING = { nothing: 0, leading: 1, standing: 2, slow: 3 } as const;
+
+const THREADS = 32;
+/** Position of the word that those standing by sleep on: how many have been called. */
+const CALLS = THREADS;
 
 /** Bytes of the memory that the threads of one server share for this. */
-export const LEAD_BYTES = 8;
+export const LEAD_BYTES: number = (THREADS + 1) * 4;
 
 /** So many requests between two looks at the queue. */
 const LOOK_EVERY = 32;
 /** Looks in a row that find a queue before another thread is called. */
 const LOOKS_TO_CALL = 3;
 
+/** One thread's part in it. */
 export class Lead {
   readonly #words: Int32Array;
-  readonly #threads: number;
+  readonly #slot: number;
   readonly #isQueued: () => boolean;
+  readonly #isStopping: () => boolean;
   #sinceLook = 0;
   #queued = 0;
 
   /**
    * @param memory shared by all threads, LEAD_BYTES, zeros at first
-   * @param threads how many serve
+   * @param slot this thread's own number
    * @param isQueued whether a request waits at the device right now
+   * @param isStopping whether this thread is to end
    */
-  constructor(memory: SharedArrayBuffer, threads: number, isQueued: () => boolean) {
+  constructor(
+    memory: SharedArrayBuffer,
+    slot: number,
+    isQueued: () => boolean,
+    isStopping: () => boolean,
+  ) {
     this.#words = new Int32Array(memory);
-    this.#threads = threads;
+    this.#slot = slot;
     this.#isQueued = isQueued;
+    this.#isStopping = isStopping;
   }
 
-  /** Before something slow: sees to it that somebody else leads. */
-  handOver(): void {
-    if (this.#leading() <= 1) this.#call();
+  /** At the start: leads if nobody does, else stands by. */
+  begin(): void {
+    if (countLeading(this.#words) > 0) this.#standBy();
+    else Atomics.store(this.#words, this.#slot, DOING.leading);
   }
 
-  /**
-   * After each request: calls another thread when requests queue up, or stands by if others lead
-   * and there is no queue.
-   * @param isStopping whether this thread is to end instead of standing by
-   */
-  settle(isStopping: () => boolean): void {
-    if (this.#threads <= 1) return;
-    if (this.#leading() > 1) {
-      if (!this.#isQueued()) this.#standBy(isStopping);
+  /** Before something that may take time: if others wait already, somebody else is to serve them. */
+  slow(): void {
+    if (!this.#isQueued()) return;
+    Atomics.store(this.#words, this.#slot, DOING.slow);
+    if (countLeading(this.#words) === 0) callOne(this.#words);
+  }
+
+  /** After each request: calls another thread if requests queue up, stands by if it is not needed. */
+  settle(): void {
+    const words = this.#words;
+    if (Atomics.load(words, this.#slot) !== DOING.leading) {
+      Atomics.store(words, this.#slot, DOING.leading);
+    }
+    if (countLeading(words) > 1) {
+      if (!this.#isQueued()) this.#standBy();
       return;
     }
     if (++this.#sinceLook < LOOK_EVERY) return;
@@ -60,49 +80,80 @@ export class Lead {
     this.#queued = this.#isQueued() ? this.#queued + 1 : 0;
     if (this.#queued < LOOKS_TO_CALL) return;
     this.#queued = 0;
-    this.#call();
+    callOne(words);
   }
 
-  /** At the start of a thread: only one begins as the leader. */
-  begin(isFirst: boolean, isStopping: () => boolean): void {
-    if (!isFirst && this.#threads > 1) this.#standBy(isStopping);
+  /** At the end: this thread counts no more. */
+  end(): void {
+    endOf(this.#words, this.#slot);
   }
 
-  #leading(): number {
-    return this.#threads - Atomics.load(this.#words, WORDS.standing);
-  }
-
-  #call(): void {
-    if (Atomics.load(this.#words, WORDS.standing) > 0) callOne(this.#words);
-  }
-
-  #standBy(isStopping: () => boolean): void {
+  #standBy(): void {
     const words = this.#words;
-    // Never all of them: whoever would be the last to leave stays.
-    if (Atomics.add(words, WORDS.standing, 1) >= this.#threads - 1) {
-      Atomics.sub(words, WORDS.standing, 1);
-      return;
+    Atomics.store(words, this.#slot, DOING.standing);
+    while (!this.#isStopping()) {
+      // Of two that stand by at the same moment, each thinking that the other leads, one sees it.
+      if (countLeading(words) === 0) {
+        // The call that may have been meant for it is answered with this.
+        Atomics.store(words, CALLS, 0);
+        break;
+      }
+      const calls = Atomics.load(words, CALLS);
+      if (calls === 0) Atomics.wait(words, CALLS, 0);
+      else if (Atomics.compareExchange(words, CALLS, calls, calls - 1) === calls) break;
     }
-    while (!isStopping()) {
-      const calls = Atomics.load(words, WORDS.calls);
-      if (calls > 0) {
-        if (Atomics.compareExchange(words, WORDS.calls, calls, calls - 1) === calls) break;
-      } else Atomics.wait(words, WORDS.calls, 0);
-    }
-    Atomics.sub(words, WORDS.standing, 1);
+    Atomics.store(words, this.#slot, DOING.leading);
   }
 }
 
-/** Wakes one thread that stands by; from any thread, such as the watchdog's. */
-export function callOne(words: Int32Array): void {
-  if (Atomics.load(words, WORDS.calls) < Atomics.load(words, WORDS.standing)) {
-    Atomics.add(words, WORDS.calls, 1);
+/** Wakes one thread that stands by, if there is one. */
+function callOne(words: Int32Array): void {
+  for (let slot = 0; slot < THREADS; slot++) {
+    if (Atomics.load(words, slot) !== DOING.standing) continue;
+    Atomics.store(words, CALLS, 1);
+    Atomics.notify(words, CALLS, 1);
+    return;
   }
-  Atomics.notify(words, WORDS.calls, 1);
 }
 
-/** Wakes all, so that they see that they are to end. */
-export function callAll(words: Int32Array): void {
-  Atomics.add(words, WORDS.calls, Atomics.load(words, WORDS.standing));
-  Atomics.notify(words, WORDS.calls);
+function countLeading(words: Int32Array): number {
+  let count = 0;
+  for (let slot = 0; slot < THREADS; slot++) {
+    if (Atomics.load(words, slot) === DOING.leading) count++;
+  }
+  return count;
+}
+
+function endOf(words: Int32Array, slot: number): void {
+  Atomics.store(words, slot, DOING.nothing);
+  if (countLeading(words) === 0) callOne(words);
+}
+
+/** The main thread's part: to call others where the threads themselves cannot. */
+export class LeadWatch {
+  readonly memory: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  constructor() {
+    this.memory = new SharedArrayBuffer(LEAD_BYTES);
+    this.#words = new Int32Array(this.memory);
+  }
+
+  /** The thread of `slot` has not come back for some time: it does not lead, whatever it says. */
+  hangs(slot: number): void {
+    if (Atomics.compareExchange(this.#words, slot, DOING.leading, DOING.slow) === DOING.leading) {
+      if (countLeading(this.#words) === 0) callOne(this.#words);
+    }
+  }
+
+  /** The thread of `slot` has ended. */
+  ended(slot: number): void {
+    endOf(this.#words, slot);
+  }
+
+  /** Wakes all, so that they see that they are to end. */
+  callAll(): void {
+    Atomics.store(this.#words, CALLS, THREADS);
+    Atomics.notify(this.#words, CALLS);
+  }
 }

@@ -4,8 +4,10 @@
  * of a library would be a second set of them that does not.
  */
 import { readdirSync } from "node:fs";
+import { keyToName, type ContainerKey } from "../caller/container_key.ts";
 import { type Counters, LATENCY_BOUNDS_US, RESULTS } from "./counters.ts";
 import type { SharedState, StateWord } from "./state.ts";
+import { topReaders } from "./top_readers.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Kind = "counter" | "gauge" | "histogram";
@@ -26,6 +28,9 @@ const WORD_METRICS: readonly (readonly [StateWord, string, Kind, string])[] = [
   ["startSeconds", "start_time_seconds", "gauge", "When the mount was made, Unix time."],
 ];
 
+/** Containers that are shown by name: a bound on the number of series. */
+const TOP_READERS = 10;
+
 /** @param workers threads that serve now */
 export function metricsText(state: SharedState, counters: Counters, workers: number): string {
   const page = new Page();
@@ -45,6 +50,17 @@ export function metricsText(state: SharedState, counters: Counters, workers: num
     [...counters.byFile()].flatMap(([file, counts]) =>
       RESULTS.map((result): [Labels, number] => [{ file, result }, counts[result]]),
     ),
+  );
+  page.metric(
+    "container_reads_total",
+    "counter",
+    "Reads by container, of those that read most.",
+    topReaders(state)
+      .slice(0, TOP_READERS)
+      .map(([key, reads]): [Labels, number] => [
+        { container: keyToName(key as ContainerKey) },
+        reads,
+      ]),
   );
   const { counts, sumUs } = counters.latency();
   page.histogram(

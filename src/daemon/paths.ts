@@ -18,6 +18,19 @@ export function controlSocketPath(runtimeDir: string, mountpoint: string): strin
   return join(controlDirectory(runtimeDir), `${label}-${fnv1a(mountpoint)}.sock`);
 }
 
+/**
+ * Where the second connection of a mount is mounted. Not below its mountpoint, which anybody must be
+ * able to unmount by hand.
+ */
+export function cachedMountpoint(controlSocket: string): string {
+  return controlSocket.replace(/\.sock$/, ".cached");
+}
+
+/** What the second connection's mount is known by in mountinfo. */
+export function cachedSource(mountpoint: string): string {
+  return `cached:${mountpoint}`;
+}
+
 /** FNV-1a, 32 bits, in hexadecimal: short, stable, and needs no crypto module at start. */
 function fnv1a(text: string): string {
   let hash = 0x811c9dc5;

@@ -7,6 +7,7 @@ import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { exitNow, setInherit } from "../sys/native.ts";
 import { Logger } from "../sys/log.ts";
+import type { CachedConnection } from "./cached_connection.ts";
 import type { DaemonConfig } from "./config.ts";
 import { ensureCounters } from "./counters.ts";
 import { ensureFilesystemMemory } from "./filesystem_memory.ts";
@@ -14,6 +15,7 @@ import { ensureNegotiated } from "./negotiated.ts";
 import type { Services } from "./services.ts";
 import { ensureSlots } from "./slots.ts";
 import { openState, type SharedState } from "./state.ts";
+import { ensureTopReaders } from "./top_readers.ts";
 import { abandonedSlots, WorkerPool } from "./workers.ts";
 
 /**
@@ -44,6 +46,7 @@ export class Server {
   readonly #predecessor: number;
   readonly #pool: WorkerPool;
   #services: Promise<Services> | undefined;
+  #cached: CachedConnection | undefined;
   #ready = false;
   #ending = false;
 
@@ -56,14 +59,16 @@ export class Server {
     // What we start must not keep the connection open; the holder's own descriptors stay as they are.
     setInherit(config.fuseFd, false);
     setInherit(config.stateFd, false);
+    if (config.cachedFd >= 0) setInherit(config.cachedFd, false);
     if (config.lockFd >= 0) closeSync(config.lockFd);
     this.#predecessor = this.#isAlone ? 0 : this.#state.get("serverPid");
     this.#generation = this.#state.add("generation");
     ensureSlots(this.#state);
     ensureCounters(this.#state);
+    ensureTopReaders(this.#state);
     ensureNegotiated(this.#state);
     ensureFilesystemMemory(this.#state);
-    this.#pool = new WorkerPool(config, this.#state, this.#generation, this.#log, {
+    this.#pool = new WorkerPool("main", config, this.#state, this.#generation, this.#log, {
       ready: (replayed) => this.#onReady(replayed),
       unmounted: () => this.#onUnmounted(),
       failed: (cause) => this.fail(cause),
@@ -80,7 +85,7 @@ export class Server {
     this.#listenToSignals();
     if (this.#state.get("protocolMajor") === 0) {
       const { handshake } = await import("./handshake.ts");
-      handshake(this.#config.fuseFd, this.#state, this.#generation, this.#log);
+      handshake("main", this.#config.fuseFd, this.#state, this.#generation, this.#log);
     }
     if (this.#role === "restart") {
       this.#log.warn("the server before this one died; its requests are executed again", {
@@ -89,7 +94,7 @@ export class Server {
     }
     const count =
       this.#config.workers || Math.min(MAX_DEFAULT_WORKERS, Math.max(2, availableParallelism()));
-    const inherited = this.#isAlone ? abandonedSlots(this.#state, this.#generation) : [];
+    const inherited = this.#isAlone ? abandonedSlots(this.#state, this.#generation, "main") : [];
     this.#pool.start(count, inherited, this.#role === "upgrade");
     this.#services = this.#loadServices();
     await this.#services;
@@ -115,7 +120,12 @@ export class Server {
   async #loadServices(): Promise<Services> {
     const modules = await import("./services.ts");
     while (!this.#ready) await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
-    if (this.#role === "restart") modules.resend(this.#config.fuseFd, this.#state, this.#log);
+    if (this.#role === "restart") modules.resend(this.#config, this.#state, this.#log);
+    if (this.#config.cachedFd >= 0) {
+      const { CachedConnection } = await import("./cached_connection.ts");
+      this.#cached = new CachedConnection(this.#config, this.#state, this.#generation, this.#log);
+      this.#cached.begin();
+    }
     return await modules.Services.begin(
       this.#config,
       this.#state,
@@ -153,7 +163,7 @@ export class Server {
         if (performance.now() < untilMs) return;
         this.#log.warn("the server before this one does not end", { pid: this.#predecessor });
       } else {
-        const left = abandonedSlots(this.#state, this.#generation);
+        const left = abandonedSlots(this.#state, this.#generation, "main");
         const unanswered = left.filter((slot) => slot.busy);
         for (const slot of left) if (!slot.busy) slot.release();
         this.#pool.recover(unanswered);
@@ -185,6 +195,7 @@ export class Server {
   async #unmountAndEnd(): Promise<void> {
     // Before there are any: a bad end has the holder take the mount away.
     if (this.#services === undefined) exitNow(1);
+    this.#cached?.unmount();
     (await this.#services).end();
     this.#drain();
   }
@@ -205,11 +216,12 @@ export class Server {
     if (this.#ending) return;
     this.#ending = true;
     this.#pool.stop();
+    this.#cached?.stop();
     const startMs = performance.now();
     let busyMs = startMs;
     const look = (): void => {
       const nowMs = performance.now();
-      if (this.#pool.inFlight > 0) busyMs = nowMs;
+      if (this.#pool.inFlight > 0 || (this.#cached?.inFlight ?? 0) > 0) busyMs = nowMs;
       if (this.#pool.size === 0 || nowMs - busyMs > QUIET_MS || nowMs - startMs > DRAIN_MS) {
         exitNow(0);
       }

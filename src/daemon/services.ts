@@ -16,6 +16,7 @@ import { startLoadSampling } from "./load_sampling.ts";
 import { metricsText } from "./metrics.ts";
 import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
 import { negotiatedOf } from "./negotiated.ts";
+import { CONNECTIONS } from "./slots.ts";
 import type { SharedState } from "./state.ts";
 import { statusOf } from "./status.ts";
 
@@ -78,10 +79,13 @@ export class Services {
  * Has the kernel send again what a dead server had taken. The slots hold all of that already; this
  * is the second net, where the kernel has it (6.9): it costs one write.
  */
-export function resend(fuseFd: number, state: SharedState, log: Logger): void {
-  const agreed = negotiatedOf(state);
-  if (!agreed || !hasFlag(agreed.flags, InitFlag.HAS_RESEND)) return;
-  const refused = new Notifier(new DeviceChannel(fuseFd)).resend();
-  if (refused === 0) state.add("resends");
-  else log.warn("the kernel refused to resend", { errno: -refused });
+export function resend(config: DaemonConfig, state: SharedState, log: Logger): void {
+  for (const connection of CONNECTIONS) {
+    const agreed = negotiatedOf(state, connection);
+    if (!agreed || !hasFlag(agreed.flags, InitFlag.HAS_RESEND)) continue;
+    const fd = connection === "main" ? config.fuseFd : config.cachedFd;
+    const refused = new Notifier(new DeviceChannel(fd)).resend();
+    if (refused === 0) state.add("resends");
+    else log.warn("the kernel refused to resend", { errno: -refused });
+  }
 }

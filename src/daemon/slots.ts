@@ -27,6 +27,11 @@ const PREFAULT_BYTES = 2 * PAGE_BYTES;
 const OWNER_WORD = 0;
 const STOP_WORD = 1;
 const ATTEMPTS_WORD = 2;
+const CONNECTION_WORD = 3;
+
+/** Which connection a thread serves: the files that answer by caller, or those that are cached. */
+export const CONNECTIONS = ["main", "cached"] as const;
+export type Connection = (typeof CONNECTIONS)[number];
 
 export const MAX_SLOTS: number = SLOT_COUNT;
 
@@ -50,6 +55,11 @@ export class Slot {
   /** Generation of the server that owns this slot; 0 if nobody does. */
   get owner(): number {
     return Atomics.load(this.#words, OWNER_WORD);
+  }
+
+  /** Where its requests come from. */
+  get connection(): Connection {
+    return CONNECTIONS[Atomics.load(this.#words, CONNECTION_WORD)] ?? "main";
   }
 
   /** Whether its thread should end instead of reading another request. */
@@ -84,8 +94,9 @@ export class Slot {
    * request instead of leaving it in the slot.
    * @returns false if somebody else was quicker
    */
-  take(generation: number): boolean {
+  take(generation: number, connection: Connection): boolean {
     if (Atomics.compareExchange(this.#words, OWNER_WORD, 0, generation) !== 0) return false;
+    Atomics.store(this.#words, CONNECTION_WORD, CONNECTIONS.indexOf(connection));
     Atomics.store(this.#words, STOP_WORD, 0);
     for (let at = 0; at < PREFAULT_BYTES; at += PAGE_BYTES) this.buffer[at] = 0;
     this.clear();
@@ -132,6 +143,10 @@ export function allSlots(state: SharedState): Slot[] {
 }
 
 /** Takes any free slot for server `generation`; nothing if all are taken. */
-export function takeSlot(state: SharedState, generation: number): Slot | undefined {
-  return allSlots(state).find((slot) => slot.owner === 0 && slot.take(generation));
+export function takeSlot(
+  state: SharedState,
+  generation: number,
+  connection: Connection = "main",
+): Slot | undefined {
+  return allSlots(state).find((slot) => slot.owner === 0 && slot.take(generation, connection));
 }

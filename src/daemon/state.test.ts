@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { closeSync } from "node:fs";
 import { test } from "node:test";
 import { memfdCreate } from "../sys/native.ts";
+import { ensureTopReaders } from "./top_readers.ts";
 import { Counters, ensureCounters, LATENCY_BOUNDS_US } from "./counters.ts";
 import { metricsText } from "./metrics.ts";
 import { keepNegotiated, ensureNegotiated, negotiatedOf } from "./negotiated.ts";
@@ -62,7 +63,7 @@ void test("a slot keeps the request of a thread that died", () => {
   slot.buffer.writeUInt32LE(1, 4);
   slot.buffer.writeBigUInt64LE(6n, 8);
   const successor = openState(state.fd);
-  const [left, ...others] = abandonedSlots(successor, 2);
+  const [left, ...others] = abandonedSlots(successor, 2, "main");
   assert.ok(left);
   assert.deepEqual(others, []);
   assert.equal(left.busy, true);
@@ -70,7 +71,7 @@ void test("a slot keeps the request of a thread that died", () => {
   assert.equal(left.request().length, 40);
   assert.equal(left.adopt(2), 1);
   assert.equal(left.adopt(3), 2);
-  assert.deepEqual(abandonedSlots(successor, 3), []);
+  assert.deepEqual(abandonedSlots(successor, 3, "main"), []);
   left.release();
   assert.equal(slot.owner, 0);
   assert.equal(slot.busy, false);
@@ -91,6 +92,7 @@ void test("every slot is taken once", () => {
 void test("requests are counted by file, result and duration, over all threads", () => {
   const state = createState();
   ensureCounters(state);
+  ensureTopReaders(state);
   const mine = new Counters(state);
   const theirs = new Counters(openState(state.fd));
   const place = mine.place("proc/meminfo");
@@ -137,7 +139,7 @@ void test("what was agreed on with the kernel reaches the successor", () => {
     timeGranularityNs: 1,
     requestTimeoutSeconds: 0,
   };
-  keepNegotiated(state, agreed);
+  keepNegotiated(state, "main", agreed);
   assert.deepEqual(negotiatedOf(openState(state.fd)), agreed);
   closeSync(state.fd);
 });

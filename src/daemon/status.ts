@@ -1,7 +1,9 @@
 /** What `lxcfs status` tells: made by the server from the shared state. */
-import type { DaemonConfig } from "./config.ts";
+import { keyToName, type ContainerKey } from "../caller/container_key.ts";
+import type { DaemonConfig, ViewConfig } from "./config.ts";
 import type { Counters, FileCounts } from "./counters.ts";
 import type { SharedState } from "./state.ts";
+import { topReaders } from "./top_readers.ts";
 
 /** Field names are an interface: scripts read them. Only ever add. */
 export interface Status {
@@ -26,9 +28,14 @@ export interface Status {
   readonly deadlineMisses: number;
   readonly workerDeaths: number;
   readonly requests: Readonly<Record<string, FileCounts>>;
+  /** Reads by container (its directory below `containers/`), of those that read most. */
+  readonly readers: Readonly<Record<string, number>>;
+  /** What decides the content of the files: options of the mount. */
+  readonly view: ViewConfig;
   /** The server's descriptors, from which a new holder takes the connection. */
   readonly fuseFd: number;
   readonly stateFd: number;
+  readonly cachedFd: number;
 }
 
 export function statusOf(
@@ -56,7 +63,12 @@ export function statusOf(
     deadlineMisses: state.get("deadlineMisses"),
     workerDeaths: state.get("workerDeaths"),
     requests: Object.fromEntries(counters.byFile()),
+    readers: Object.fromEntries(
+      topReaders(state).map(([key, reads]) => [keyToName(key as ContainerKey), reads]),
+    ),
+    view: config.view,
     fuseFd: config.fuseFd,
     stateFd: config.stateFd,
+    cachedFd: config.cachedFd,
   };
 }

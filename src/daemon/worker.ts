@@ -4,20 +4,28 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { Logger } from "../sys/log.ts";
+import { POLL, pollFd } from "../sys/native.ts";
 import type { DaemonConfig } from "./config.ts";
 import { Counters } from "./counters.ts";
 import { type End, Engine } from "./engine.ts";
-import { createFilesystem } from "./filesystem.ts";
+import { createCachedFilesystem, createFilesystem, type FilesystemContext } from "./filesystem.ts";
+import { Lead } from "./lead.ts";
 import { selfTest } from "./self_test.ts";
-import { Slot } from "./slots.ts";
+import { type Connection, Slot } from "./slots.ts";
 import { openState } from "./state.ts";
+import { ReaderRow } from "./top_readers.ts";
 
 /** What the main thread gives a worker. */
 export interface WorkerOrder {
+  readonly connection: Connection;
   readonly config: DaemonConfig;
   readonly generation: number;
   /** Slot taken for this worker. */
   readonly slot: number;
+  /** Shared by the threads of this connection: who of them leads. */
+  readonly lead: SharedArrayBuffer;
+  /** Second connection: wakes the thread that empties the page cache. */
+  readonly wakeFd: number;
   /** Read a file through the filesystem first, without the kernel; a version that cannot is none. */
   readonly selfTest: boolean;
   /** Its slot holds a request whose thread hangs: to be answered first, with the host's values. */
@@ -42,17 +50,31 @@ function work(order: WorkerOrder): void {
   const counters = new Counters(state);
   const row = counters.row(order.slot);
   let { late } = order;
-  const operations = createFilesystem({
+  const slot = new Slot(state, order.slot);
+  const fuseFd = order.connection === "main" ? config.fuseFd : config.cachedFd;
+  const lead = new Lead(
+    order.lead,
+    order.slot,
+    () => pollFd(fuseFd, POLL.IN, 0) !== 0,
+    () => slot.stopping,
+  );
+  const context: FilesystemContext = {
     view: config.view,
     state,
     log,
     place: (file) => counters.place(file),
     row,
+    readers: new ReaderRow(state, order.slot),
     late: () => late,
-  });
+    slow: () => lead.slow(),
+  };
+  const { operations, answered } =
+    order.connection === "main"
+      ? { operations: createFilesystem(context), answered: () => {} }
+      : createCachedFilesystem(context, order.wakeFd);
   if (order.selfTest) selfTest(operations);
-  const parts = { fuseFd: config.fuseFd, state, operations, log, row };
-  const slot = new Slot(state, order.slot);
+  const { connection } = order;
+  const parts = { connection, fuseFd, state, operations, log, row, answered, lead };
   const engine = new Engine(slot, parts);
   post({ kind: "started" });
   if (late) engine.execute();

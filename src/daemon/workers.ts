@@ -10,7 +10,8 @@ import { errno, errnoOf } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
 import { lateReply } from "./late_reply.ts";
-import { allSlots, type Slot, takeSlot } from "./slots.ts";
+import { LeadWatch } from "./lead.ts";
+import { allSlots, type Connection, type Slot, takeSlot } from "./slots.ts";
 import type { SharedState } from "./state.ts";
 import type { WorkerMessage, WorkerOrder } from "./worker.ts";
 
@@ -20,7 +21,8 @@ const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 6
 /** Threads that may hang at one time; the requests of more are refused. */
 const MAX_STUCK = 12;
 
-/** Looks at the slots so many times within one deadline. */
+/** The slots are looked at this often, or so many times within one deadline if that is more often. */
+const LOOK_MS = 100;
 const LOOKS_PER_DEADLINE = 8;
 
 interface Thread {
@@ -60,16 +62,24 @@ export class WorkerPool {
   readonly #generation: number;
   readonly #log: Logger;
   readonly #events: PoolEvents;
+  readonly #connection: Connection;
+  readonly #wakeFd: number;
+  readonly #lead = new LeadWatch();
   readonly #threads = new Set<Thread>();
   #stopping = false;
 
+  /** @param wakeFd of the second connection: what wakes the thread that empties the page cache */
   constructor(
+    connection: Connection,
     config: DaemonConfig,
     state: SharedState,
     generation: number,
     log: Logger,
     events: PoolEvents,
+    wakeFd = -1,
   ) {
+    this.#connection = connection;
+    this.#wakeFd = wakeFd;
     this.#config = config;
     this.#state = state;
     this.#generation = generation;
@@ -84,7 +94,7 @@ export class WorkerPool {
    */
   start(count: number, inherited: readonly Slot[], selfTest: boolean): void {
     this.#spawn(inherited, { selfTest, others: count - 1 });
-    const periodMs = Math.max(20, this.#config.deadlineMs / LOOKS_PER_DEADLINE);
+    const periodMs = Math.max(20, Math.min(LOOK_MS, this.#config.deadlineMs / LOOKS_PER_DEADLINE));
     setInterval(() => this.#look(), periodMs);
   }
 
@@ -107,22 +117,26 @@ export class WorkerPool {
   stop(): void {
     this.#stopping = true;
     for (const { slot } of this.#threads) slot.stop();
+    this.#lead.callAll();
   }
 
   #spawn(
     inherited: readonly Slot[],
     { selfTest = false, others = 0, late }: SpawnOptions = {},
   ): void {
-    const slot = takeSlot(this.#state, this.#generation);
+    const slot = takeSlot(this.#state, this.#generation, this.#connection);
     if (slot === undefined) {
       this.#log.error("no slot is free for another serving thread");
       return;
     }
     if (late) slot.copyRequest(late);
     const order: WorkerOrder = {
+      connection: this.#connection,
       config: this.#config,
       generation: this.#generation,
       slot: slot.index,
+      lead: this.#lead.memory,
+      wakeFd: this.#wakeFd,
       selfTest,
       late: late !== undefined,
       inherited: inherited.map(({ index }) => index),
@@ -162,6 +176,7 @@ export class WorkerPool {
     });
     worker.on("exit", () => {
       this.#threads.delete(thread);
+      this.#lead.ended(slot.index);
       if (ended || this.#stopping) return;
       this.#state.add("workerDeaths");
       if (ready && !thread.stuck) {
@@ -185,8 +200,10 @@ export class WorkerPool {
       } else if (thread.slot.unique !== thread.unique) {
         thread.unique = thread.slot.unique;
         thread.sinceMs = nowMs;
-      } else if (nowMs - thread.sinceMs >= this.#config.deadlineMs) {
-        this.#relieve(thread);
+      } else {
+        // Seen at the same request twice: whoever stands by is to serve the others.
+        this.#lead.hangs(thread.slot.index);
+        if (nowMs - thread.sinceMs >= this.#config.deadlineMs) this.#relieve(thread);
       }
     }
   }
@@ -214,7 +231,8 @@ export class WorkerPool {
 
   #refuse(request: Buffer): void {
     try {
-      writeSync(this.#config.fuseFd, lateReply(request));
+      const { fuseFd, cachedFd } = this.#config;
+      writeSync(this.#connection === "main" ? fuseFd : cachedFd, lateReply(request));
     } catch (error) {
       // ENOENT: the thread has answered after all.
       if (errnoOf(error) !== errno.ENOENT) this.#log.warn("a late answer was refused");
@@ -223,6 +241,12 @@ export class WorkerPool {
 }
 
 /** Slots of servers before `generation` that are still taken: what the dead left behind. */
-export function abandonedSlots(state: SharedState, generation: number): Slot[] {
-  return allSlots(state).filter((slot) => slot.owner !== 0 && slot.owner !== generation);
+export function abandonedSlots(
+  state: SharedState,
+  generation: number,
+  connection: Connection,
+): Slot[] {
+  return allSlots(state).filter(
+    (slot) => slot.owner !== 0 && slot.owner !== generation && slot.connection === connection,
+  );
 }

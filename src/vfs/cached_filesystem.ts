@@ -60,6 +60,12 @@ export function cachedFilesystemOf(options: CachedOptions): CachedFilesystem {
       return reply.attributes(attributesOf(node), NAME_SECONDS);
     },
 
+    readlink(request, reply) {
+      const owner = ownerOf(request.nodeLow, request.nodeHigh);
+      const target = source.readlink(owner, localOf(request.nodeLow), request.pid);
+      return target === undefined ? -errno.ESTALE : reply.text(target);
+    },
+
     read(request, reply) {
       const local = localOf(request.nodeLow);
       const reader = ownerOf(request.nodeLow, request.nodeHigh);

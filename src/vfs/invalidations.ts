@@ -89,10 +89,15 @@ export class Invalidations {
     return soonestMs;
   }
 
+  /** Whether nothing is to be taken back. */
+  isEmpty(): boolean {
+    return Atomics.load(this.#head, HEAD.first) === Atomics.load(this.#head, HEAD.next);
+  }
+
   /** To be called before sleeping without a limit; `given` then asks to be woken. @returns whether there is still nothing to do */
   fallAsleep(): boolean {
     Atomics.store(this.#head, HEAD.asleep, 1);
-    return Atomics.load(this.#head, HEAD.first) === Atomics.load(this.#head, HEAD.next);
+    return this.isEmpty();
   }
 }
 

@@ -59,4 +59,5 @@ export const DIRECTORIES: readonly { readonly local: number; readonly path: stri
   { local: 7, path: "sys/devices/system/cpu" },
   { local: 8, path: "sys/devices/system/node" },
   { local: 9, path: "containers" },
+  { local: 11, path: "containers/pid" },
 ];

@@ -38,6 +38,9 @@ export interface Presence {
 export const ROOT = 1;
 /** Each container's own view of everything, for the host. */
 export const CONTAINERS = 9;
+/** Links from pids to containers; a link's own number, whose owner is the pid. */
+export const PIDS = 11;
+export const PID_LINK = 12;
 /** A file of one byte that asks nobody anything: what a read costs before there is anything to say. */
 export const NULL_FILE = 10;
 const CPU_DIRECTORY = 7;
@@ -77,6 +80,7 @@ function addStatic({ local, item }: StaticEntry): void {
 for (const { local, path } of DIRECTORIES) {
   addStatic({ local, item: { kind: "directory", path, ofHost: false } });
 }
+statics.set(PID_LINK, { kind: "link", path: "containers/pid/*", ofHost: false });
 addStatic({ local: NULL_FILE, item: { kind: "file", path: ".null", ofHost: false } });
 for (const view of VIEWS) {
   addStatic({ local: view.local, item: { kind: "file", path: view.path, view, ofHost: false } });

@@ -1,0 +1,162 @@
+/**
+ * The second connection: the files of `containers/` whose pages the kernel may keep for the freshness
+ * bound (`vfs/cached_filesystem.ts`), mounted in the runtime directory for those who attach. Its
+ * threads are started when somebody first asks for something, because until then they would only
+ * cost memory.
+ */
+import { mkdirSync, rmdirSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { errno, errnoOf } from "../sys/errno.ts";
+import type { Logger } from "../sys/log.ts";
+import { eventfdCreate, MNT, mount, MS, POLL, pollFd, umount } from "../sys/native.ts";
+import type { DaemonConfig } from "./config.ts";
+import { invalidationsOf } from "./filesystem_memory.ts";
+import { handshake } from "./handshake.ts";
+import type { InvalidatorOrder } from "./invalidator.ts";
+import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
+import { negotiatedOf } from "./negotiated.ts";
+import { cachedMountpoint, cachedSource } from "./paths.ts";
+import type { SharedState } from "./state.ts";
+import { abandonedSlots, WorkerPool } from "./workers.ts";
+
+/** How often a first request is looked for. */
+const LOOK_MS = 100;
+/** Time until a thread that died is started again. */
+const RETRY_MS = 1000;
+
+/** Dead mounts of earlier servers, and our own. */
+function detachAll(path: string): void {
+  while (mountTypeAt(path) === MOUNT_TYPE) umount(path, MNT.DETACH);
+}
+
+/** A thread that keeps nothing and computes nothing. */
+const SMALL = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16, stackSizeMb: 1 };
+
+export class CachedConnection {
+  readonly #config: DaemonConfig;
+  readonly #state: SharedState;
+  readonly #generation: number;
+  readonly #log: Logger;
+  readonly #wakeFd: number;
+  #pool: WorkerPool | undefined;
+  #stopping = false;
+
+  constructor(config: DaemonConfig, state: SharedState, generation: number, log: Logger) {
+    this.#config = config;
+    this.#state = state;
+    this.#generation = generation;
+    this.#log = log;
+    this.#wakeFd = eventfdCreate();
+  }
+
+  /** Mounts it, unless a predecessor has, and waits for requests. */
+  begin(): void {
+    try {
+      this.#mount();
+    } catch (error) {
+      // Everything is served without it, only slower.
+      this.#log.warn("the cached files cannot be mounted", { cause: String(error) });
+      return;
+    }
+    // A predecessor's pages may be in the cache past their time.
+    if (invalidationsOf(this.#state).isEmpty()) this.#await();
+    else this.#serve();
+  }
+
+  stop(): void {
+    this.#stopping = true;
+    this.#pool?.stop();
+  }
+
+  /** Takes the mount away. */
+  unmount(): void {
+    const path = cachedMountpoint(this.#config.controlSocket);
+    try {
+      detachAll(path);
+      rmdirSync(path);
+    } catch {
+      // Somebody else's, or gone already.
+    }
+  }
+
+  get inFlight(): number {
+    return this.#pool?.inFlight ?? 0;
+  }
+
+  #mount(): void {
+    if (negotiatedOf(this.#state, "cached") !== undefined) return;
+    const { cachedFd, mountpoint, controlSocket } = this.#config;
+    const options = `fd=${cachedFd},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions`;
+    const path = cachedMountpoint(controlSocket);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    detachAll(path);
+    try {
+      mount(cachedSource(mountpoint), path, MOUNT_TYPE, MS.NOSUID | MS.NODEV, options);
+    } catch (error) {
+      // A predecessor mounted it and died before INIT was answered.
+      if (errnoOf(error) !== errno.EINVAL) throw error;
+    }
+    handshake("cached", cachedFd, this.#state, this.#generation, this.#log);
+  }
+
+  #await(): void {
+    const left = abandonedSlots(this.#state, this.#generation, "cached");
+    if (left.some((slot) => slot.busy)) {
+      this.#serve();
+      return;
+    }
+    const timer = setInterval(() => {
+      if (this.#stopping) clearInterval(timer);
+      else if (pollFd(this.#config.cachedFd, POLL.IN, 0) !== 0) {
+        clearInterval(timer);
+        this.#serve();
+      }
+    }, LOOK_MS);
+  }
+
+  #serve(): void {
+    this.#invalidate();
+    const pool = new WorkerPool(
+      "cached",
+      this.#config,
+      this.#state,
+      this.#generation,
+      this.#log,
+      {
+        ready: (replayed) => {
+          if (replayed > 0) this.#state.add("replays", replayed);
+        },
+        unmounted: () => {
+          if (!this.#stopping) this.#log.info("the cached files were unmounted");
+          this.stop();
+        },
+        failed: (cause) => {
+          this.#log.error("the cached files are not served", { cause });
+          this.#pool = undefined;
+          setTimeout(() => this.#stopping || this.#serve(), RETRY_MS);
+        },
+      },
+      this.#wakeFd,
+    );
+    this.#pool = pool;
+    pool.start(1, abandonedSlots(this.#state, this.#generation, "cached"), false);
+  }
+
+  #invalidate(): void {
+    const order: InvalidatorOrder = {
+      stateFd: this.#config.stateFd,
+      fuseFd: this.#config.cachedFd,
+      wakeFd: this.#wakeFd,
+    };
+    const worker = new Worker(new URL("./invalidator.js", import.meta.url), {
+      workerData: order,
+      resourceLimits: SMALL,
+    });
+    worker.on("error", (error) => {
+      this.#log.error("the thread that empties the page cache died", { cause: error.message });
+    });
+    worker.on("exit", () => {
+      if (!this.#stopping) setTimeout(() => this.#invalidate(), RETRY_MS);
+    });
+  }
+}
