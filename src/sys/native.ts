@@ -33,6 +33,11 @@ const fn = {
   fchdir: libc.func("int fchdir(int)"),
   chroot: libc.func("int chroot(const char*)"),
   _exit: libc.func("void _exit(int)"),
+  lseek: libc.func("int64_t lseek(int, int64_t, int)"),
+  mkdirat: libc.func("int mkdirat(int, void*, uint)"),
+  unlinkat: libc.func("int unlinkat(int, void*, int)"),
+  fchmodat: libc.func("int fchmodat(int, void*, uint, int)"),
+  fchownat: libc.func("int fchownat(int, void*, uint, uint, int)"),
 };
 
 /** Numbers of the system calls that libc has no wrapper for; the same on x86-64 and arm64. */
@@ -45,6 +50,30 @@ const SYS = {
   pidfd_getfd: 438,
   mount_setattr: 442,
 };
+
+/** Numbers that differ between machines. glibc's wrappers of the first six act on all threads. */
+const SYS_OF_MACHINE =
+  process.arch === "arm64"
+    ? {
+        setresuid: 147,
+        setresgid: 149,
+        setfsuid: 151,
+        setfsgid: 152,
+        setgroups: 159,
+        capset: 91,
+        capget: 90,
+        getdents64: 61,
+      }
+    : {
+        setresuid: 117,
+        setresgid: 119,
+        setfsuid: 122,
+        setfsgid: 123,
+        setgroups: 116,
+        capset: 126,
+        capget: 125,
+        getdents64: 217,
+      };
 
 function check(result: number, doing: string): number {
   if (result < 0) throw new SystemError(doing, koffi.errno());
@@ -224,6 +253,95 @@ export function openat2(dirFd: number, path: string, flags: number, resolve: num
   );
 }
 
+/** `RESOLVE` flags for one name in a directory: nothing but that directory's own entry can be meant. */
+const ONE_NAME = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV;
+const OPEN_HOW = Buffer.alloc(24);
+
+function openHow(
+  dirFd: number,
+  nameAndNul: Buffer,
+  flags: number,
+  resolve: number,
+  doing: string,
+): number {
+  OPEN_HOW.writeUInt32LE((flags | 0o2000000) >>> 0, 0);
+  OPEN_HOW.writeUInt32LE(resolve, 16);
+  return check(
+    Number(
+      fn.syscall(
+        SYS.openat2,
+        "int",
+        dirFd,
+        "void*",
+        nameAndNul,
+        "void*",
+        OPEN_HOW,
+        "size_t",
+        OPEN_HOW.length,
+      ),
+    ),
+    doing,
+  );
+}
+
+/**
+ * Opens one entry of the directory behind `dirFd`, whatever bytes its name is made of; it follows no
+ * link and crosses no mount. `.` is the directory itself.
+ */
+export function openEntry(dirFd: number, name: Buffer, flags: number): number {
+  return openHow(dirFd, terminated(name), flags, ONE_NAME, "open directory entry");
+}
+
+const PARENT = Buffer.from("..\0");
+
+/** Opens the directory above, O_PATH. @throws SystemError EXDEV where that is on another mount */
+export function openParent(dirFd: number): number {
+  const O_PATH_DIRECTORY = 0o10000000 | (process.arch === "arm64" ? 0o40000 : 0o200000);
+  return openHow(dirFd, PARENT, O_PATH_DIRECTORY, RESOLVE.NO_XDEV, "open parent directory");
+}
+
+/** mkdirat(2); the server's own umask applies. */
+export function makeDirectoryAt(dirFd: number, name: Buffer, mode: number): void {
+  check(fn.mkdirat(dirFd, terminated(name), mode), "make directory");
+}
+
+export function removeDirectoryAt(dirFd: number, name: Buffer): void {
+  const AT_REMOVEDIR = 0x200;
+  check(fn.unlinkat(dirFd, terminated(name), AT_REMOVEDIR), "remove directory");
+}
+
+/** fchmodat(2) of an entry; it must be known not to be a link. */
+export function changeModeAt(dirFd: number, name: Buffer, mode: number): void {
+  check(fn.fchmodat(dirFd, terminated(name), mode, 0), "change mode");
+}
+
+/** fchownat(2), of a link itself. An id of 2^32 - 1 stays as it is. */
+export function changeOwnerAt(dirFd: number, name: Buffer, uid: number, gid: number): void {
+  const AT_SYMLINK_NOFOLLOW = 0x100;
+  check(fn.fchownat(dirFd, terminated(name), uid, gid, AT_SYMLINK_NOFOLLOW), "change owner");
+}
+
+function terminated(name: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(name.length + 1);
+  name.copy(bytes);
+  bytes[name.length] = 0;
+  return bytes;
+}
+
+/** lseek(2) to `offset` from the start; of a directory, an offset that getdents64(2) gave. */
+export function seekTo(fd: number, offset: number): void {
+  check(Number(fn.lseek(fd, offset, 0)), `seek in fd ${fd}`);
+}
+
+/** getdents64(2). @returns how many bytes of `struct linux_dirent64` were written, 0 at the end */
+export function readDirectory(fd: number, target: Buffer): number {
+  const call = SYS_OF_MACHINE.getdents64;
+  return check(
+    Number(fn.syscall(call, "int", fd, "void*", target, "size_t", target.length)),
+    `read directory fd ${fd}`,
+  );
+}
+
 /** Moves the calling thread (and all that share its CLONE_FS state) into the directory behind `fd`. */
 export function fchdir(fd: number): void {
   check(fn.fchdir(fd), `change to the directory of fd ${fd}`);
@@ -285,6 +403,90 @@ export function openByHandle(mountFd: number, id: number): number {
   handle.writeInt32LE(FILEID_KERNFS, 4);
   handle.writeBigUInt64LE(BigInt(id), 8);
   return check(fn.open_by_handle_at(mountFd, handle, O_RDONLY_CLOEXEC), `open inode ${id}`);
+}
+
+const UNCHANGED = -1;
+
+/** setresuid(2) of the effective user id (and with it the filesystem's), of the calling thread only. */
+export function setEffectiveUid(uid: number): void {
+  const call = SYS_OF_MACHINE.setresuid;
+  check(
+    Number(fn.syscall(call, "int", UNCHANGED, "int", uid | 0, "int", UNCHANGED)),
+    `take effective uid ${uid}`,
+  );
+}
+
+/** setresgid(2) of the effective group id, of the calling thread only. */
+export function setEffectiveGid(gid: number): void {
+  const call = SYS_OF_MACHINE.setresgid;
+  check(
+    Number(fn.syscall(call, "int", UNCHANGED, "int", gid | 0, "int", UNCHANGED)),
+    `take effective gid ${gid}`,
+  );
+}
+
+/** setfsuid(2) of the calling thread. It reports no failure, so it is asked again what holds. */
+export function setFilesystemUid(uid: number): void {
+  setFilesystemId(SYS_OF_MACHINE.setfsuid, uid, "uid");
+}
+
+/** setfsgid(2) of the calling thread. */
+export function setFilesystemGid(gid: number): void {
+  setFilesystemId(SYS_OF_MACHINE.setfsgid, gid, "gid");
+}
+
+function setFilesystemId(call: number, id: number, kind: string): void {
+  fn.syscall(call, "int", id | 0);
+  const holds = Number(fn.syscall(call, "int", UNCHANGED)) >>> 0;
+  if (holds !== id >>> 0) throw new SystemError(`take filesystem ${kind} ${id}`, errno.EPERM);
+}
+
+/** setgroups(2) of the calling thread only. */
+export function setThreadGroups(groups: readonly number[]): void {
+  const list = Buffer.alloc(Math.max(4, groups.length * 4));
+  for (const [index, group] of groups.entries()) list.writeUInt32LE(group >>> 0, index * 4);
+  const call = SYS_OF_MACHINE.setgroups;
+  check(Number(fn.syscall(call, "size_t", groups.length, "void*", list)), "take groups");
+}
+
+/** Sets of capabilities of a thread, bit n for the capability of number n. */
+export interface CapabilitySets {
+  readonly effective: bigint;
+  readonly permitted: bigint;
+  readonly inheritable: bigint;
+}
+
+const CAPABILITY_HEADER = Buffer.alloc(8);
+CAPABILITY_HEADER.writeUInt32LE(0x20080522, 0);
+const CAPABILITY_DATA = Buffer.alloc(24);
+const CAPABILITY_FIELDS = ["effective", "permitted", "inheritable"] as const;
+
+/** capget(2) of the calling thread. */
+export function threadCapabilities(): CapabilitySets {
+  const call = SYS_OF_MACHINE.capget;
+  check(
+    Number(fn.syscall(call, "void*", CAPABILITY_HEADER, "void*", CAPABILITY_DATA)),
+    "get capabilities",
+  );
+  const [effective = 0n, permitted = 0n, inheritable = 0n] = CAPABILITY_FIELDS.map(
+    (_, field) =>
+      BigInt(CAPABILITY_DATA.readUInt32LE(field * 4)) |
+      (BigInt(CAPABILITY_DATA.readUInt32LE(field * 4 + 12)) << 32n),
+  );
+  return { effective, permitted, inheritable };
+}
+
+/** capset(2) of the calling thread. */
+export function setThreadCapabilities(sets: CapabilitySets): void {
+  for (const [field, name] of CAPABILITY_FIELDS.entries()) {
+    CAPABILITY_DATA.writeUInt32LE(Number(sets[name] & 0xffffffffn), field * 4);
+    CAPABILITY_DATA.writeUInt32LE(Number(sets[name] >> 32n), field * 4 + 12);
+  }
+  const call = SYS_OF_MACHINE.capset;
+  check(
+    Number(fn.syscall(call, "void*", CAPABILITY_HEADER, "void*", CAPABILITY_DATA)),
+    "set capabilities",
+  );
 }
 
 const xattrBuffer = Buffer.alloc(256);
