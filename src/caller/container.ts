@@ -8,7 +8,7 @@ import { parseProcessStatus } from "../host/proc_status.ts";
 import { parseTimensOffsets } from "../host/timens_offsets.ts";
 import { HeldFile } from "../sys/held_file.ts";
 import type { HostPid } from "../sys/ids.ts";
-import { getXattr } from "../sys/native.ts";
+import { getXattr, setXattr } from "../sys/native.ts";
 import { tryReadFile } from "../sys/read.ts";
 import { keyToName, type ContainerKey } from "./container_key.ts";
 
@@ -64,6 +64,18 @@ export class Container {
    */
   cpuPolicy(): string | undefined {
     return this.#directory && getXattr(this.#directory, CPU_POLICY_XATTR);
+  }
+
+  /**
+   * Sets or, with an empty text, takes away the CPU policy of this container.
+   * @throws SystemError; Error where the container's cgroup cannot be seen from here
+   */
+  setCpuPolicy(policy: string): void {
+    if (this.#directory === undefined) {
+      throw new Error(`Cannot set the CPU policy of ${this.name}: its cgroup is not mounted here`);
+    }
+    if (policy === "" && this.cpuPolicy() === undefined) return;
+    setXattr(this.#directory, CPU_POLICY_XATTR, policy);
   }
 
   /**

@@ -50,6 +50,42 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: () => import("./heal.ts"),
   },
   {
+    name: "cpu-policy",
+    usage: "PID|CONTAINER... [cpuset|quota|none|default]",
+    help: "what bounds the CPUs that a container is shown",
+    load: () => import("./cpu_policy.ts"),
+  },
+  {
+    name: "ps",
+    usage: "[--json]",
+    help: "containers, their limits, and how they have their files",
+    load: () => import("./ps.ts"),
+  },
+  {
+    name: "top",
+    usage: "[--interval SECONDS] [--no-color]",
+    help: "the same, live, with what they use",
+    load: () => import("./top.ts"),
+  },
+  {
+    name: "show",
+    usage: "FILE --pid PID|--container NAME",
+    help: "what a process reads in a file, from outside",
+    load: () => import("./show.ts"),
+  },
+  {
+    name: "explain",
+    usage: "FILE --pid PID|--container NAME [--json]",
+    help: "each field of a file, and where it comes from",
+    load: () => import("./explain.ts"),
+  },
+  {
+    name: "doctor",
+    usage: "[--json]",
+    help: "what is wrong on this host, and how to mend it",
+    load: () => import("./doctor.ts"),
+  },
+  {
     name: "oci-hook",
     usage: "[--mountpoint DIR]",
     help: "attach to the container whose OCI state is on stdin",
