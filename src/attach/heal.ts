@@ -37,7 +37,8 @@ export async function heal(pool: AttachPool, options: HealOptions): Promise<Heal
   const living = mountPoint === undefined ? undefined : await livingDevice(pool, mountPoint);
   const found = findLxcfsMounts(procRoot, hostNamespaces(procRoot));
   const { dead, silent } = await judgeDevices(pool, found, living, procRoot);
-  const jobs = found.map((namespace) => healJob(namespace, dead, options));
+  const cached = mountPoint === undefined ? undefined : cachedMountPointOf(mountPoint);
+  const jobs = found.map((namespace) => healJob(namespace, dead, cached, options));
   const outcomes = await Promise.all(
     jobs
       .filter((job) => job.bindings.length > 0)
@@ -110,19 +111,20 @@ const BASE = { rootfs: "/", deadDevices: [], dryRun: false } as const;
 function healJob(
   { pid, mounts }: NamespaceMounts,
   dead: readonly string[],
+  cached: string | undefined,
   { mountPoint, procRoot }: HealOptions,
 ): Job {
   const bindings = mounts
     .filter((mount) => dead.includes(deviceOf(mount)))
-    .map((mount) => sameOf(mountPoint, mount));
+    .map((mount) => sameOf(mountPoint, cached, mount));
   return { ...BASE, kind: "heal", pid, bindings, procRoot };
 }
 
-function sameOf(mountPoint: string | undefined, mount: Mount): Binding {
+function sameOf(mountPoint: string | undefined, cached: string | undefined, mount: Mount): Binding {
   const target = mount.mountPoint;
   if (mountPoint === undefined) return { source: "", target };
   const root = mount.root.replace(/\/\/deleted$/, "");
   // The whole filesystem, shown to a container that runs containers of its own.
   if (root === "/") return { source: mountPoint, target, writable: true };
-  return { ...sourcesOf(mountPoint, cachedMountPointOf(mountPoint), root), target };
+  return { ...sourcesOf(mountPoint, cached, root), target };
 }
