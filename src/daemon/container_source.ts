@@ -14,6 +14,7 @@ import { parseCpuList } from "../host/cpu_list.ts";
 import type { FoundNode, ListedNode, NodeSource } from "../vfs/node_source.ts";
 import type { Renderer } from "../views/renderer.ts";
 import {
+  CGROUP,
   childOf,
   childrenOf,
   CONTAINERS,
@@ -36,6 +37,8 @@ export interface SourceParts {
   readonly machineOf: (container: Container) => Machine;
   /** Whether everyone is to be shown the host's values for now (SIGUSR2). */
   readonly hostView: () => boolean;
+  /** Whether there is a directory for the cgroup tree. */
+  readonly cgroupTree: boolean;
 }
 
 const HOST = 0;
@@ -71,6 +74,7 @@ export class ContainerSource implements NodeSource {
     const child = this.#child(owner, local, name, pid);
     const item = child === undefined ? undefined : itemOf(child);
     if (child === undefined || item === undefined) return undefined;
+    if (child === CGROUP && (owner !== HOST || !this.#parts.cgroupTree)) return undefined;
     return this.#found(owner, child, item, () => this.#whose(owner, pid));
   }
 
@@ -82,6 +86,7 @@ export class ContainerSource implements NodeSource {
     const listed: ListedNode[] = [];
     for (const [name, child] of childrenOf(local, presence)) {
       if (isHostOnly(child) && (owner !== HOST || whose !== undefined)) continue;
+      if (child === CGROUP && (owner !== HOST || !this.#parts.cgroupTree)) continue;
       const item = itemOf(child);
       const found = item && this.#found(owner, child, item, () => whose);
       if (found !== undefined) listed.push({ name, owner, local: child, mode: found.mode });

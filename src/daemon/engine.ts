@@ -8,6 +8,7 @@ import type { Operations } from "../fuse/operations.ts";
 import { Session } from "../fuse/session.ts";
 import { Opcode } from "../fuse/wire/abi.ts";
 import type { Negotiated } from "../fuse/wire/init.ts";
+import { DEFAULT_INIT_FLAGS } from "../fuse/wire/init.ts";
 import { Request } from "../fuse/wire/request.ts";
 import { errno, errnoOf } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
@@ -19,6 +20,12 @@ import type { SharedState } from "./state.ts";
 
 /** Why a loop ended: its slot said so, or there is no filesystem any more. */
 export type End = "stopped" | "unmounted";
+
+/**
+ * Without asynchronous direct I/O a thread waits for the answer to everything it asked, so that its
+ * number is its own while we look who it is.
+ */
+const WANTED = DEFAULT_INIT_FLAGS.filter((name) => name !== "ASYNC_DIO");
 
 /** Largest write: what a slot holds besides the headers. */
 const MAX_WRITE_BYTES = SLOT_BUFFER_BYTES - 4096;
@@ -50,6 +57,7 @@ export class Engine {
     this.#session = new Session(new DeviceChannel(parts.fuseFd), parts.operations, {
       ...(negotiated && { negotiated }),
       maxWriteBytes: MAX_WRITE_BYTES,
+      want: WANTED,
       onInit: (outcome: Negotiated) => keepNegotiated(parts.state, parts.connection, outcome),
       onError: (error, opcode) => {
         const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -7,6 +7,7 @@ import { ContainerRegistry } from "../caller/registry.ts";
 import { CallerResolver } from "../caller/resolver.ts";
 import type { Container } from "../caller/container.ts";
 import { detectLayout } from "../cgroup/layout.ts";
+import { cgroupTreeOf } from "../cgroup_tree/operations.ts";
 import type { Operations } from "../fuse/operations.ts";
 import { Host } from "../machine/host.ts";
 import type { HistoryTable } from "../machine/history.ts";
@@ -24,7 +25,9 @@ import type { ViewConfig } from "./config.ts";
 import { ContainerSource } from "./container_source.ts";
 import type { CounterRow } from "./counters.ts";
 import { CachedSource } from "./cached_source.ts";
+import { dispatch } from "./dispatch.ts";
 import {
+  cgroupNamesOf,
   historyOf,
   invalidationsOf,
   newestOf,
@@ -113,9 +116,10 @@ export function createFilesystem(context: FilesystemContext): Operations {
   const { view, state, row } = context;
   const world = createWorld(view, state);
   const placeOf = placesOf(context);
-  return filesystemOf({
+  const openFiles = openFilesOf(state);
+  const files = filesystemOf({
     source: createSource(context, world, view.freshnessMs),
-    openFiles: openFilesOf(state),
+    openFiles,
     events: new PressureTriggers({
       table: view.psiPoll ? new TriggerTable(state) : undefined,
       registry: world.registry,
@@ -128,6 +132,14 @@ export function createFilesystem(context: FilesystemContext): Operations {
       row.count(placeOf(local), answered ? result : "error");
     },
   });
+  if (!view.cgroupTree) return files;
+  const tree = cgroupTreeOf({
+    procRoot: "/proc",
+    layout: detectLayout(readFile("/proc/self/mountinfo")),
+    names: cgroupNamesOf(state),
+    openFiles,
+  });
+  return dispatch({ files, tree, late: () => context.late(), slow: () => context.slow() });
 }
 
 /**
@@ -184,6 +196,7 @@ function createSource(
     host,
     machineOf,
     hostView: () => state.get("hostView") !== 0 || context.late(),
+    cgroupTree: context.view.cgroupTree,
   });
 }
 

@@ -3,6 +3,7 @@
  * because the main thread, which does this, has no need of the rest of it.
  */
 import { parseCpuList } from "../host/cpu_list.ts";
+import { FileNames, NAMES_BYTES } from "../cgroup_tree/names.ts";
 import { HistoryTable, historyBytes } from "../machine/history.ts";
 import { readFile } from "../sys/read.ts";
 import { Invalidations, INVALIDATIONS_BYTES } from "../vfs/invalidations.ts";
@@ -17,6 +18,7 @@ const OPEN_FILES = "open-files";
 const HISTORY = "history";
 const INVALIDATIONS = "invalidations";
 const NEWEST = "newest";
+const CGROUP_NAMES = "cgroup-names";
 /** Containers of which history is kept at once. */
 const HISTORY_SLOTS = 2048;
 
@@ -26,6 +28,7 @@ export function ensureFilesystemMemory(state: SharedState): void {
   state.ensureRegion(HISTORY, historyBytes(HISTORY_SLOTS, hostCpuCount()));
   state.ensureRegion(INVALIDATIONS, INVALIDATIONS_BYTES);
   state.ensureRegion(NEWEST, NEWEST_BYTES);
+  state.ensureRegion(CGROUP_NAMES, NAMES_BYTES);
   ensureTriggers(state);
 }
 
@@ -47,6 +50,12 @@ export function invalidationsOf(state: SharedState): Invalidations {
 export function newestOf(state: SharedState): Newest {
   const region = state.region(NEWEST);
   return new Newest(region.buffer, region.byteOffset);
+}
+
+/** Numbers of the names of cgroup files. */
+export function cgroupNamesOf(state: SharedState): FileNames {
+  const region = state.region(CGROUP_NAMES);
+  return new FileNames(region.buffer, region.byteOffset);
 }
 
 /** CPUs that this kernel could ever bring online. */

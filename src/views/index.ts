@@ -60,4 +60,5 @@ export const DIRECTORIES: readonly { readonly local: number; readonly path: stri
   { local: 8, path: "sys/devices/system/node" },
   { local: 9, path: "containers" },
   { local: 11, path: "containers/pid" },
+  { local: 13, path: "cgroup" },
 ];

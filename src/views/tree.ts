@@ -38,6 +38,8 @@ export interface Presence {
 export const ROOT = 1;
 /** Each container's own view of everything, for the host. */
 export const CONTAINERS = 9;
+/** The cgroup tree: what is in it is another part's business (src/cgroup_tree). */
+export const CGROUP = 13;
 /** Links from pids to containers; a link's own number, whose owner is the pid. */
 export const PIDS = 11;
 export const PID_LINK = 12;

@@ -1,0 +1,112 @@
+/**
+ * Moving a process: what a caller writes into `cgroup.procs`, `tasks` or `cgroup.threads`.
+ *
+ * Whether this user may move that process is the kernel's decision, made on a write with the caller's
+ * credentials. Decided here is what the kernel can't know, as it sees a writer of the host: which
+ * process the caller's number means, and that it is taken from the caller's own part of the tree.
+ */
+import { isAtOrBelow } from "../caller/container_path.ts";
+import { cgroupPaths } from "../cgroup/paths.ts";
+import type { CgroupLayout } from "../cgroup/layout.ts";
+import type { Hierarchy } from "../cgroup/types.ts";
+import { statusNumber } from "../host/proc_status.ts";
+import { errno, SystemError } from "../sys/errno.ts";
+import { closeFd, pidfdAlive, pidfdOpen } from "../sys/native.ts";
+import { tryReadFile } from "../sys/read.ts";
+import type { Caller } from "./callers.ts";
+import { parsePid } from "./decide.ts";
+import { PidNamespace } from "./pids.ts";
+
+export interface Move {
+  readonly procRoot: string;
+  readonly layout: CgroupLayout;
+  readonly hierarchy: Hierarchy;
+  readonly caller: Caller;
+  readonly what: "process" | "thread";
+  readonly text: string;
+  /**
+   * Opens the file and writes to it, both with the caller's credentials: which of the two decides
+   * depends on the kernel (5.16 took the opener's).
+   */
+  readonly write: (text: string) => void;
+  /** Puts a process back where it was, with the server's own credentials. */
+  readonly putBack: (hostPid: number, path: string) => void;
+}
+
+/** @throws SystemError as write(2) would */
+export function move(order: Move): void {
+  const { procRoot, caller, what } = order;
+  const wanted = parsePid(order.text);
+  if (wanted === undefined) throw refusal(errno.EINVAL);
+  const hostPid = wanted === 0 ? ownNumber(caller, what) : numberOf(procRoot, caller, wanted);
+  if (hostPid === undefined) throw refusal(errno.ESRCH);
+  if (caller.isHost) {
+    order.write(String(hostPid));
+    return;
+  }
+  // The caller waits for our answer: its own number can't become another's.
+  const process = wanted === 0 ? -1 : processOf(procRoot, hostPid);
+  const pidfd = process > 0 ? pidfdOpen(process) : -1;
+  try {
+    // With the descriptor open, a number that still means the same is this process's.
+    if (process > 0 && numberOf(procRoot, caller, wanted) !== hostPid) throw refusal(errno.ESRCH);
+    const from = pathOf(order, hostPid);
+    if (from === undefined) throw refusal(errno.ESRCH);
+    const root = caller.rootPath(order.hierarchy);
+    if (root === "/" || !isAtOrBelow(from, root)) throw refusal(foreign(order.hierarchy));
+    order.write(String(hostPid));
+    if (pidfd >= 0 && !pidfdAlive(pidfd)) undoForeign(order, hostPid);
+  } finally {
+    if (pidfd >= 0) closeFd(pidfd);
+  }
+}
+
+/** What the kernel says of a process from outside: v2 as with `nsdelegate`. */
+function foreign(hierarchy: Hierarchy): number {
+  return hierarchy.version === 2 ? errno.ENOENT : errno.EACCES;
+}
+
+function ownNumber(caller: Caller, what: "process" | "thread"): number {
+  return what === "thread" ? caller.tid : caller.identity().tgid;
+}
+
+function numberOf(procRoot: string, caller: Caller, pid: number): number | undefined {
+  if (caller.samePids) return pid;
+  const namespace = new PidNamespace(procRoot, caller.tid);
+  try {
+    return namespace.toHost(pid);
+  } finally {
+    namespace.close();
+  }
+}
+
+function processOf(procRoot: string, hostPid: number): number {
+  const status = tryReadFile(`${procRoot}/${hostPid}/status`);
+  const process = status === undefined ? undefined : statusNumber(status, "Tgid");
+  if (process === undefined) throw refusal(errno.ESRCH);
+  return process;
+}
+
+function pathOf({ procRoot, layout, hierarchy }: Move, hostPid: number): string | undefined {
+  const text = tryReadFile(`${procRoot}/${hostPid}/cgroup`);
+  return text === undefined ? undefined : cgroupPaths(layout, text).get(hierarchy);
+}
+
+/**
+ * The process ended between the last look and the write. If its number was given away at once, to a
+ * process from outside, that one was moved: it goes back to where its parent, which made it just
+ * now, is.
+ */
+function undoForeign(order: Move, hostPid: number): void {
+  const status = tryReadFile(`${order.procRoot}/${hostPid}/status`);
+  const parent = status === undefined ? undefined : statusNumber(status, "PPid");
+  if (parent === undefined || parent === 0) return;
+  const from = pathOf(order, parent);
+  if (from !== undefined && !isAtOrBelow(from, order.caller.rootPath(order.hierarchy))) {
+    order.putBack(hostPid, from);
+  }
+}
+
+function refusal(code: number): SystemError {
+  return new SystemError("move a process", code);
+}

@@ -1,0 +1,145 @@
+/**
+ * Process numbers as a caller's pid namespace has them, pid_namespaces(7), without a helper process.
+ *
+ * Linux 6.11 translates a number on request (ioctl_nsfs(2)). Before that it is read from the line
+ * NSpid of `/proc/<pid>/status`, which has one number for each namespace from the reader's inwards:
+ *
+ *     NSpid:	6541	17
+ */
+import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { parseProcessStatus } from "../host/proc_status.ts";
+import { closeFd, ioctlNumber } from "../sys/native.ts";
+import { tryReadFile } from "../sys/read.ts";
+
+/** `_IOR(0xb7, n, int)` of linux/nsfs.h. */
+const NS_GET_PARENT = 0xb702;
+const NS_GET_PID_FROM_PIDNS = 0x8004b706;
+const NS_GET_PID_IN_PIDNS = 0x8004b708;
+
+/** The pid namespace of one caller, for the time of one request. */
+export class PidNamespace {
+  readonly #procRoot: string;
+  readonly #fd: number;
+  readonly #ioctl: boolean;
+  /** How many namespaces are around this one, as the server sees it. */
+  readonly #level: number;
+  readonly #id: number;
+  /** By namespace: whether it is this one or below. */
+  readonly #inside = new Map<number, boolean>();
+
+  /**
+   * @param ioctl whether to ask the kernel to translate; found out if not given
+   * @throws if thread `tid` is gone
+   */
+  constructor(procRoot: string, tid: number, ioctl?: boolean) {
+    this.#procRoot = procRoot;
+    this.#fd = openSync(`${procRoot}/${tid}/ns/pid`, "r");
+    this.#id = fstatSync(this.#fd).ino;
+    this.#ioctl = ioctl ?? ioctlNumber(this.#fd, NS_GET_PID_IN_PIDNS, tid) > 0;
+    this.#level = this.#ioctl ? 0 : (this.#numbers(tid)?.length ?? 1) - 1;
+  }
+
+  /** What this namespace calls thread `hostPid`; `undefined` if it is not visible there, or gone. */
+  toInside(hostPid: number): number | undefined {
+    if (this.#ioctl) {
+      const pid = ioctlNumber(this.#fd, NS_GET_PID_IN_PIDNS, hostPid);
+      return pid > 0 ? pid : undefined;
+    }
+    const numbers = this.#numbers(hostPid);
+    const pid = numbers?.[this.#level];
+    if (numbers === undefined || pid === undefined) return undefined;
+    return this.#isInside(hostPid, numbers.length - 1 - this.#level) ? pid : undefined;
+  }
+
+  /** The server's number for the thread that this namespace calls `pid`. */
+  toHost(pid: number): number | undefined {
+    if (this.#ioctl) {
+      const hostPid = ioctlNumber(this.#fd, NS_GET_PID_FROM_PIDNS, pid);
+      return hostPid > 0 ? hostPid : undefined;
+    }
+    for (const name of readdirSync(this.#procRoot)) {
+      const process = Number(name);
+      if (!(process > 0)) continue;
+      if (this.toInside(process) === pid) return process;
+      for (const thread of threadsOf(this.#procRoot, process)) {
+        if (thread !== process && this.toInside(thread) === pid) return thread;
+      }
+    }
+    return undefined;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #numbers(pid: number): readonly number[] | undefined {
+    const text = tryReadFile(`${this.#procRoot}/${pid}/status`);
+    if (text === undefined) return undefined;
+    const { namespacePids } = parseProcessStatus(text);
+    return namespacePids.length > 0 ? namespacePids : undefined;
+  }
+
+  /** Whether a thread's namespace, `depth` above, is this one. */
+  #isInside(pid: number, depth: number): boolean {
+    let fd = -1;
+    try {
+      fd = openSync(`${this.#procRoot}/${pid}/ns/pid`, "r");
+      const own = fstatSync(fd).ino;
+      const known = this.#inside.get(own);
+      if (known !== undefined) return known;
+      const inside = ancestorId(fd, depth) === this.#id;
+      this.#inside.set(own, inside);
+      return inside;
+    } catch {
+      return false;
+    } finally {
+      if (fd >= 0) closeSync(fd);
+    }
+  }
+}
+
+function ancestorId(namespaceFd: number, depth: number): number | undefined {
+  let fd = namespaceFd;
+  try {
+    for (let step = 0; step < depth; step++) {
+      const above = ioctlNumber(fd, NS_GET_PARENT, 0);
+      if (fd !== namespaceFd) closeFd(fd);
+      fd = above;
+      if (fd < 0) return undefined;
+    }
+    return fstatSync(fd).ino;
+  } finally {
+    if (fd !== namespaceFd && fd >= 0) closeFd(fd);
+  }
+}
+
+function threadsOf(procRoot: string, process: number): number[] {
+  try {
+    return readdirSync(`${procRoot}/${process}/task`).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+const NEWLINE = 0x0a;
+const ZERO = 0x30;
+
+/**
+ * A list of process numbers, one a line, as `namespace` has them. What is not visible there is left
+ * out.
+ */
+export function translateList(text: Buffer, namespace: Pick<PidNamespace, "toInside">): Buffer {
+  const translated = Buffer.allocUnsafe(text.length * 2 + 16);
+  let length = 0;
+  let number = 0;
+  for (const byte of text) {
+    if (byte !== NEWLINE) {
+      number = number * 10 + byte - ZERO;
+      continue;
+    }
+    const inside = namespace.toInside(number);
+    number = 0;
+    if (inside !== undefined) length += translated.write(`${inside}\n`, length, "latin1");
+  }
+  return translated.subarray(0, length);
+}
