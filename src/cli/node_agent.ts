@@ -2,19 +2,17 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { heal } from "../attach/heal.ts";
-import { AttachPool } from "../attach/pool.ts";
 import { askStatus } from "../daemon/control.ts";
 import { controlSocketPath } from "../daemon/paths.ts";
-import { ContainerWork, detachAll } from "../k8s/agent/agent.ts";
-import { Attacher } from "../k8s/agent/attacher.ts";
+import { ContainerWork } from "../k8s/agent/agent.ts";
 import { CgroupWatch, watchedHierarchy } from "../k8s/agent/cgroup_watch.ts";
+import { Hand, serveHand } from "../k8s/agent/hand.ts";
 import { MountProbe, serveHealth } from "../k8s/agent/health.ts";
 import type { HostServerOptions } from "../k8s/agent/host_server.ts";
 import { ensureServer, execServer, layUsr } from "../k8s/agent/host_server.ts";
 import { install, removeUnused } from "../k8s/agent/install.ts";
 import { agentMetrics } from "../k8s/agent/metrics.ts";
-import { joinCgroup, joinCgroupOf, leaveCgroup, removeCgroup } from "../k8s/agent/node_cgroup.ts";
+import { joinCgroupOf, removeCgroup } from "../k8s/agent/node_cgroup.ts";
 import { PodDirectory } from "../k8s/agent/pods.ts";
 import { podCommand } from "../k8s/agent/pod_command.ts";
 import { becomeProgram, enterPrivateRoot } from "../k8s/agent/private_root.ts";
@@ -79,6 +77,7 @@ export async function run(args: readonly string[]): Promise<number> {
       "health-port": { type: "string", default: "9757" },
       help: { type: "boolean", default: false },
       "exec-server": { type: "boolean", default: false },
+      hand: { type: "boolean", default: false },
       "lay-usr": { type: "string" },
       program: { type: "string", default: "" },
     },
@@ -91,6 +90,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const mountPoint = `${runDir}/fs`;
   const runtimeDir = `${runDir}/run`;
   if (values["exec-server"]) execServer(command(), positionals, values.cgroup, POD_ONLY);
+  if (values.hand) return await serveHand(mountPoint, values.cgroup);
   if (values["lay-usr"] !== undefined) {
     layUsr(Number(values["lay-usr"]), values.program);
     return 0;
@@ -118,8 +118,6 @@ export async function run(args: readonly string[]): Promise<number> {
     becomeProgram(command(), process.argv.slice(2), environment);
   }
 
-  const ownCgroup = `${values.cgroup}-agent`;
-  joinCgroup(ownCgroup);
   const server: HostServerOptions = {
     mountPoint,
     runtimeDir,
@@ -133,10 +131,16 @@ export async function run(args: readonly string[]): Promise<number> {
   };
   const client = new ApiClient(podAccess(process.env));
   const pods = new PodDirectory(client, process.env["NODE_NAME"] ?? "");
-  const pool = new AttachPool();
-  const attacher = new Attacher(pool, mountPoint);
+  const hand = new Hand(command()[1], [
+    "node-agent",
+    "--hand",
+    "--run-dir",
+    runDir,
+    "--cgroup",
+    values.cgroup,
+  ]);
   const settings = values.config ? readSettings(values.config) : DEFAULT_SETTINGS;
-  const work = new ContainerWork({ settings, pods, attacher, log });
+  const work = new ContainerWork({ settings, pods, hand, log });
   const probe = new MountProbe(mountPoint);
 
   const stop = new AbortController();
@@ -160,7 +164,7 @@ export async function run(args: readonly string[]): Promise<number> {
       probe,
       complaints: () => (nri && !nri.ready ? ["not registered with the runtime"] : []),
       stuck: () => nri !== undefined && !nri.healthy,
-      metrics: () => agentMetrics(attacher, work, nri?.ready, pool.stuckThreads),
+      metrics: () => agentMetrics(hand, work, nri?.ready),
     },
     [Number(values["metrics-port"]), Number(values["health-port"])],
   );
@@ -175,8 +179,8 @@ export async function run(args: readonly string[]): Promise<number> {
       const ensured = await ensureServer(server);
       if (ensured === "started" || ensured === "upgraded") {
         log.info("server is up", { ensured });
-        const { outcomes } = await heal(pool, { mountPoint, dryRun: false, procRoot: "/proc" });
-        if (outcomes.length > 0) log.info("dead mounts replaced", { containers: outcomes.length });
+        const { containers } = await hand.run({ do: "heal" });
+        if (containers > 0) log.info("dead mounts replaced", { containers });
         removeUnused(values["install-dir"], program);
       }
       if (!listening) {
@@ -200,19 +204,18 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.cleanup && daemonset && couldAsk && (await isUninstalled(client, daemonset))) {
     log.info("uninstalled: taking everything away");
     const status = await askStatus(statusSocket).catch(() => undefined);
-    const own = status ? [status.holderPid, status.serverPid] : [];
-    const freed = await detachAll(attacher, own, log);
-    log.info("detached from containers", { containers: freed });
+    const except = [process.pid, ...(status ? [status.holderPid, status.serverPid] : [])];
+    const { containers } = await hand.run({ do: "detach-all", except });
+    log.info("detached from containers", { containers });
+    hand.close();
     if (status) await endServer(status.holderPid);
-    leaveCgroup(ownCgroup);
-    await removeCgroup(ownCgroup);
     await removeCgroup(values.cgroup);
     for (const directory of [runDir, values["install-dir"]])
       for (const name of readdirSync(directory))
         rmSync(`${directory}/${name}`, { recursive: true, force: true });
   }
+  hand.close();
   client.close();
-  await pool.close();
   return 0;
 }
 

@@ -53,7 +53,7 @@ async function attachUntilStopped(args: readonly string[]): Promise<number> {
       const decision = decide(pod, EVERYTHING, settings);
       if (!decision.attach || container.pid === 0) return;
       if (decision.excludedContainers.has(container.name)) return;
-      const { status, message } = await attacher.attach(container.pid, decision.wants);
+      const { status, message } = await attacher.attach(container.pid, decision.wanted);
       log.info("attached", { container: container.name, status, message });
     },
   });

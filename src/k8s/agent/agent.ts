@@ -1,17 +1,15 @@
 /**
- * What the agent does with containers: who is attached to when one starts, and everyone's files
- * taken away again in the end. How it learns of containers (NRI, cgroups) and how it keeps the
- * server up is elsewhere.
+ * What the agent does when a container starts: whose it is, whether it is to be attached to. How it
+ * learns of containers (NRI, cgroups), and how it keeps the server up, is elsewhere.
  */
-import { listMountNamespaces, mountNamespaceOf } from "../../attach/find_mounts.ts";
 import type { Logger } from "../../sys/log.ts";
 import type { Pod } from "../api/objects.ts";
 import type { NriContainer, PodSandbox } from "../nri/messages.ts";
 import type { InjectionSettings } from "../webhook/selection.ts";
-import type { Attacher } from "./attacher.ts";
 import type { SeenContainer } from "./cgroup_watch.ts";
 import { isPause, ownProgram } from "./container_process.ts";
 import { decide } from "./decide.ts";
+import type { Hand } from "./hand.ts";
 import type { PodDirectory } from "./pods.ts";
 import { containerName } from "./pods.ts";
 
@@ -23,7 +21,7 @@ const NAME_MS = 10_000;
 export interface ContainerWorkOptions {
   settings: InjectionSettings;
   pods: PodDirectory;
-  attacher: Attacher;
+  hand: Hand;
   log: Logger;
 }
 
@@ -79,7 +77,7 @@ export class ContainerWork {
   }
 
   async #attach(pod: Pod, pid: number, container: string): Promise<void> {
-    const { pods, settings, attacher, log } = this.#options;
+    const { pods, settings, hand, log } = this.#options;
     const namespace = pod.metadata?.namespace ?? "";
     const decision = decide(pod, await pods.namespaceLabels(namespace), settings);
     if (!decision.attach) {
@@ -90,7 +88,10 @@ export class ContainerWork {
       this.#skip("excluded-container");
       return;
     }
-    const outcome = await attacher.attach(pid, decision.wants);
+    if (decision.cpuPolicy !== undefined)
+      await hand.run({ do: "cpu-policy", pid, policy: decision.cpuPolicy });
+    const { outcome } = await hand.run({ do: "attach", pid, wanted: decision.wanted });
+    if (!outcome) return;
     const fields = { pod: `${namespace}/${pod.metadata?.name}`, pid, container };
     if (outcome.status === "done") {
       const { milliseconds } = outcome;
@@ -104,26 +105,4 @@ export class ContainerWork {
   #skip(why: string): void {
     this.skipped.set(why, (this.skipped.get(why) ?? 0) + 1);
   }
-}
-
-/**
- * Takes the files away from every process that has them mounted, but for the processes of `except`
- * (the server's and the agent's own mount namespaces, where the filesystem itself is mounted).
- * @returns how many containers were freed
- */
-export async function detachAll(
-  attacher: Attacher,
-  except: readonly number[],
-  log: Logger,
-): Promise<number> {
-  const own = new Set(["self" as const, 1, ...except].map((pid) => mountNamespaceOf("/proc", pid)));
-  let freed = 0;
-  for (const [namespace, pid] of listMountNamespaces("/proc")) {
-    if (own.has(namespace)) continue;
-    const outcome = await attacher.detach(pid);
-    if (outcome.steps.some(({ did }) => did === "detached")) freed++;
-    if (outcome.status === "failed" || outcome.status === "timeout")
-      log.warn("not detached", { pid, status: outcome.status, why: outcome.message });
-  }
-  return freed;
 }

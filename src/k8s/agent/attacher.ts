@@ -1,31 +1,26 @@
-/** Attaches to containers of this node and takes away again, counting what comes of it. */
+/** Attaches to containers of this node and takes away again. */
 import { bindingsFor } from "../../attach/served.ts";
 import { lxcfsTargets } from "../../attach/find_mounts.ts";
 import { containerNames } from "../../attach/identity.ts";
 import type { AttachPool } from "../../attach/pool.ts";
 import type { Binding, Job, Outcome } from "../../attach/types.ts";
+import { isWanted, type Wanted } from "./wanted.ts";
 
 /** Shows a container its own files; by pid as the host numbers processes. */
 export class Attacher {
   readonly #pool: AttachPool;
   readonly #mountPoint: string;
-  readonly #outcomes = new Map<string, number>();
 
   constructor(pool: AttachPool, mountPoint: string) {
     this.#pool = pool;
     this.#mountPoint = mountPoint;
   }
 
-  /** How many jobs ended how: `attach done`, `detach failed` and so on. */
-  get outcomes(): ReadonlyMap<string, number> {
-    return this.#outcomes;
-  }
-
   /**
-   * @param wants which paths the container is to get
+   * @param wanted which paths the container is to get
    * @param viewOf a process whose view it is to be, where that is not its own
    */
-  async attach(pid: number, wants: (path: string) => boolean, viewOf = pid): Promise<Outcome> {
+  async attach(pid: number, wanted: Wanted, viewOf = pid): Promise<Outcome> {
     const names = containerNames("/proc");
     let bindings: Binding[];
     try {
@@ -36,7 +31,7 @@ export class Attacher {
     return await this.#run(
       "attach",
       pid,
-      bindings.filter(({ target }) => wants(target)),
+      bindings.filter(({ target }) => isWanted(wanted, target)),
     );
   }
 
@@ -51,12 +46,9 @@ export class Attacher {
   }
 
   async #run(kind: Job["kind"], pid: number, bindings: Binding[]): Promise<Outcome> {
-    const outcome = await this.#pool.run({
+    return await this.#pool.run({
       ...{ kind, pid, bindings, rootfs: "/", deadDevices: [], dryRun: false },
       procRoot: "/proc",
     });
-    const key = `${kind} ${outcome.status}`;
-    this.#outcomes.set(key, (this.#outcomes.get(key) ?? 0) + 1);
-    return outcome;
   }
 }

@@ -4,6 +4,7 @@ import { recorded } from "../../../test/k8s/reviews.ts";
 import type { Pod } from "../api/objects.ts";
 import { DEFAULT_SETTINGS } from "../webhook/selection.ts";
 import { decide } from "./decide.ts";
+import { isWanted } from "./wanted.ts";
 
 const OPTED_IN = { "lxcfs.io/inject": "enabled" };
 
@@ -21,7 +22,7 @@ function files(decision: ReturnType<typeof decide>): string[] {
     "/sys/devices/system/cpu",
     "/sys/devices/system/node",
   ];
-  return decision.attach ? paths.filter(decision.wants) : [];
+  return decision.attach ? paths.filter((path) => isWanted(decision.wanted, path)) : [];
 }
 
 describe("decision to attach", () => {

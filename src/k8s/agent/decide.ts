@@ -1,21 +1,28 @@
 /** Whether a running container is to be attached to, and with which files. Pure. */
 import type { Pod } from "../api/objects.ts";
-import { DEFAULT_FILES, FILES, INJECT, OPT_OUT_VALUES, SERVED_FILES } from "../names.ts";
+import {
+  CPU_POLICIES,
+  CPU_POLICY,
+  DEFAULT_FILES,
+  FILES,
+  INJECT,
+  OPT_OUT_VALUES,
+  SERVED_FILES,
+} from "../names.ts";
 import type { InjectionSettings, SkipReason } from "../webhook/selection.ts";
 import { skipReason, wishes } from "../webhook/selection.ts";
+import type { Wanted } from "./wanted.ts";
 
 /** What is to be done with the containers of a pod. */
 export type Decision =
   | { attach: false; why: SkipReason | "not-opted-in" }
   | {
       attach: true;
-      /** Whether a path of the container is one of those it is to get. */
-      wants: (path: string) => boolean;
+      wanted: Wanted;
       excludedContainers: ReadonlySet<string>;
+      /** What bounds the CPUs its containers see, where the pod says so. */
+      cpuPolicy: string | undefined;
     };
-
-/** What only attaching can show: the runtime refuses mounts over these in a specification. */
-const PRESSURE = "/proc/pressure/";
 
 /**
  * @param always whether the pod was named by a person: then only what cannot work is refused
@@ -38,7 +45,9 @@ export function decide(
     if (!optedIn(pod, namespaceLabels, settings)) return { attach: false, why: "not-opted-in" };
   }
   const { excludedContainers } = wishes(pod, settings);
-  return { attach: true, wants: wanted(pod, settings), excludedContainers };
+  const policy = pod.metadata?.annotations?.[CPU_POLICY];
+  const cpuPolicy = policy !== undefined && CPU_POLICIES.has(policy) ? policy : undefined;
+  return { attach: true, wanted: wantedBy(pod, settings), excludedContainers, cpuPolicy };
 }
 
 function optedIn(
@@ -51,17 +60,13 @@ function optedIn(
   return settings.namespaceLabels.some(({ key, value }) => labels[key] === value);
 }
 
-function wanted(pod: Pod, settings: InjectionSettings): (path: string) => boolean {
+function wantedBy(pod: Pod, settings: InjectionSettings): Wanted {
   const listed = pod.metadata?.annotations?.[FILES];
   const names = new Set(listed?.split(",").map((name) => name.trim()) ?? settings.files);
-  const paths = new Set<string>();
-  for (const [name, { path }] of SERVED_FILES) if (names.has(name)) paths.add(path);
+  const paths: string[] = [];
+  const unasked: string[] = [];
+  for (const [name, { path }] of SERVED_FILES) (names.has(name) ? paths : unasked).push(path);
   // What no name stands for comes with the whole set only.
   const whole = listed === undefined && DEFAULT_FILES.every((name) => names.has(name));
-  const nameless = new Set([...SERVED_FILES.values()].map(({ path }) => path));
-  return (path) => {
-    if (paths.has(path)) return true;
-    if (path.startsWith(PRESSURE)) return whole || names.has("pressure");
-    return whole && !nameless.has(path);
-  };
+  return { paths, unasked, pressure: whole || names.has("pressure"), others: whole };
 }

@@ -1,18 +1,17 @@
 /** The agent's own counters in the Prometheus text format; the server has metrics of its own. */
 import type { ContainerWork } from "./agent.ts";
-import type { Attacher } from "./attacher.ts";
+import type { Hand } from "./hand.ts";
 
 export function agentMetrics(
-  attacher: Attacher,
+  hand: Hand,
   work: ContainerWork,
   nriReady: boolean | undefined,
-  stuckThreads: number,
 ): string {
   const lines = [
     "# HELP lxcfs_agent_jobs_total Attachments and detachments by how they ended.",
     "# TYPE lxcfs_agent_jobs_total counter",
   ];
-  for (const [key, count] of attacher.outcomes) {
+  for (const [key, count] of hand.outcomes) {
     const [kind, status] = key.split(" ");
     lines.push(`lxcfs_agent_jobs_total{kind="${kind}",status="${status}"} ${count}`);
   }
@@ -28,10 +27,5 @@ export function agentMetrics(
       "# TYPE lxcfs_agent_nri_ready gauge",
       `lxcfs_agent_nri_ready ${nriReady ? 1 : 0}`,
     );
-  lines.push(
-    "# HELP lxcfs_agent_stuck_threads Threads that a container holds in the kernel.",
-    "# TYPE lxcfs_agent_stuck_threads gauge",
-    `lxcfs_agent_stuck_threads ${stuckThreads}`,
-  );
   return `${lines.join("\n")}\n`;
 }

@@ -43,12 +43,6 @@ export async function removeCgroup(name: string, limitMs = 10_000): Promise<void
   }
 }
 
-/** Moves this process out of cgroup `name`, to the node's root. */
-export function leaveCgroup(name: string): void {
-  for (const directory of cgroupDirectories(name))
-    attempt(() => enter(`${directory}/../cgroup.procs`));
-}
-
 /** Moves this process to where `pid` is, as far as the hierarchies are mounted here. */
 export function joinCgroupOf(pid: number): void {
   for (const line of readFile(`/proc/${pid}/cgroup`).split("\n")) {

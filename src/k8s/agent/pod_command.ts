@@ -9,6 +9,7 @@ import { AttachPool } from "../../attach/pool.ts";
 import type { Outcome } from "../../attach/types.ts";
 import { readFile } from "../../sys/read.ts";
 import { Attacher } from "./attacher.ts";
+import { EVERYTHING } from "./wanted.ts";
 import { containersNow, firstProcess, isPause } from "./container_process.ts";
 
 /** Exit codes: 0 done, 1 failed, 2 wrong use, 3 no such container. */
@@ -49,7 +50,7 @@ export async function podCommand(
     if (pids.length === 0) return unknown(uid);
     const outcomes = await Promise.all(
       pids.map((pid) =>
-        action === "attach" ? attacher.attach(pid, () => true) : attacher.detach(pid),
+        action === "attach" ? attacher.attach(pid, EVERYTHING) : attacher.detach(pid),
       ),
     );
     return outcomes.map((outcome) => tell(action, outcome)).every(Boolean) ? 0 : EXIT.failed;
@@ -79,7 +80,7 @@ function show(mountPoint: string, pid: number, file: string): number {
 async function debug(attacher: Attacher, uid: string, ids: readonly string[]): Promise<number> {
   const [target, debugger_] = ids.map((id) => pidsOf(uid, [id])[0]);
   if (target === undefined || debugger_ === undefined) return unknown(uid);
-  return tell("debug", await attacher.attach(debugger_, () => true, target)) ? 0 : EXIT.failed;
+  return tell("debug", await attacher.attach(debugger_, EVERYTHING, target)) ? 0 : EXIT.failed;
 }
 
 /** First processes of a pod's containers: of those named, or of all but the one that only waits. */
