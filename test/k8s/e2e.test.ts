@@ -267,6 +267,16 @@ describe("on a real cluster", { skip, concurrency: false }, () => {
     assert.equal((await plugin("attach", "-n", PLAIN, "nobody")).code, 3);
   });
 
+  it("shows as many CPUs as the pod's own policy says", async () => {
+    const annotations = { "lxcfs.io/cpu-policy": "none" };
+    await create(APPS, pod("all-cpus", { annotations }));
+    await ready(APPS, "all-cpus");
+    const count = (name: string) =>
+      cluster.exec(APPS, name, "app", "grep -c ^processor /proc/cpuinfo");
+    const host = await count("out");
+    await eventually(async () => assert.equal(await count("all-cpus"), host), 15);
+  });
+
   it(
     "follows a limit that changes",
     { skip: cluster.node ? false : "needs the node" },
