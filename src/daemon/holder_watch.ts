@@ -14,6 +14,12 @@ const LOOK_MS = 250;
  * and is its supervised main process; only after that we help ourselves.
  */
 const SUPERVISOR_MS = 1500;
+/**
+ * The same where systemd is known to watch the holder: it does start another, though a machine under
+ * load may take long for it. Two holders at once would race for the pidfile, and if ours won, systemd
+ * would take its own start for failed.
+ */
+const SYSTEMD_MS = 30_000;
 /** Time until another try, should the new holder fail. */
 const RETRY_MS = 10_000;
 
@@ -23,7 +29,10 @@ export function watchHolder(config: DaemonConfig, log: Logger, holderPid: number
     if (process.ppid === holderPid) return;
     clearInterval(timer);
     log.warn("the holder died; the mount is kept, another is started", { holderPid });
-    setTimeout(() => startHolder(config, log), SUPERVISOR_MS);
+    // systemd.exec(5): set in what systemd starts itself, and inherited from there
+    const supervised = process.env["SYSTEMD_EXEC_PID"] === String(holderPid);
+    const waitMs = supervised ? SYSTEMD_MS : SUPERVISOR_MS;
+    setTimeout(() => startHolder(config, log), waitMs).unref();
   }, LOOK_MS);
   timer.unref();
 }
