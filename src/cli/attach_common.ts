@@ -1,8 +1,11 @@
 /** What attach, detach and heal have in common: whom they are about, and how they tell what was done. */
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { liveness, lxcfsMountpoints } from "../daemon/mountpoint.ts";
 import type { Outcome } from "../attach/types.ts";
+import { ExplainError, type Reason } from "../explain/error.ts";
 import { discoverContainers, findContainer, NameError } from "../runtimes/discover.ts";
+import type { FoundContainer } from "../runtimes/types.ts";
 
 /** Exit codes of these commands: 0 is done. */
 export const EXIT = {
@@ -12,6 +15,7 @@ export const EXIT = {
   ambiguous: 4,
   noRights: 5,
   noServer: 6,
+  noRuntime: 7,
 } as const;
 
 /** A complaint for the user: one line, and what the command exits with. */
@@ -40,8 +44,17 @@ export async function command(name: string, work: () => Promise<number>): Promis
   }
 }
 
+const EXPLAIN_EXIT: Readonly<Record<Reason, number>> = {
+  usage: EXIT.usage,
+  unknown: EXIT.unknown,
+  "no-rights": EXIT.noRights,
+  "no-server": EXIT.noServer,
+  failed: EXIT.failed,
+};
+
 function exitCodeOf(thrown: unknown): number | undefined {
   if (thrown instanceof CommandError) return thrown.exitCode;
+  if (thrown instanceof ExplainError) return EXPLAIN_EXIT[thrown.reason];
   if (thrown instanceof NameError) {
     return thrown.reason === "unknown" ? EXIT.unknown : EXIT.ambiguous;
   }
@@ -71,9 +84,40 @@ export function findSubjects(named: readonly string[], all: boolean): Subject[] 
     return containers.map(({ pid, runtime, name }) => ({ pid, label: `${runtime}:${name}` }));
   return named.map((name) => {
     if (/^\d+$/.test(name)) return { pid: Number(name), label: `process ${name}` };
-    const container = findContainer(containers, name);
+    const container = containerCalled(containers, name);
     return { pid: container.pid, label: `${container.runtime}:${container.name}` };
   });
+}
+
+/** One of what each runtime is made of: a machine without it has no containers of that runtime. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  docker: "docker",
+  podman: "podman",
+  containerd: "containerd",
+  crio: "crio",
+  lxc: "lxc-start",
+  nspawn: "systemd-nspawn",
+  runc: "runc",
+  crun: "crun",
+};
+const PROGRAM_DIRECTORIES = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/bin"];
+
+function containerCalled(containers: readonly FoundContainer[], name: string): FoundContainer {
+  try {
+    return findContainer(containers, name);
+  } catch (thrown) {
+    const [runtime = ""] = name.split(":", 1);
+    const program = name.includes(":") ? PROGRAMS[runtime] : undefined;
+    if (program === undefined || isInstalled(program)) throw thrown;
+    throw new CommandError(
+      EXIT.noRuntime,
+      `${runtime} is not installed here (no ${program}): "lxcfs ps" lists what runs`,
+    );
+  }
+}
+
+function isInstalled(program: string): boolean {
+  return PROGRAM_DIRECTORIES.some((directory) => existsSync(`${directory}/${program}`));
 }
 
 /** The mount that is meant: the one given, else the one there is. It answers. @throws CommandError */
