@@ -1,0 +1,68 @@
+/** The probe of probe.c: system calls from inside a container, one by one, and their errno. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { errnoName } from "../../src/sys/errno.ts";
+import type { Container } from "../support/container.ts";
+import { guardWith } from "../support/guard.ts";
+import { projectRoot } from "../support/project.ts";
+import { installed, run, type RunOptions } from "../support/run.ts";
+
+/** Every system call that takes a path. */
+export const PATH_CALLS = [
+  ..."open-read open-write open-both open-truncate open-append open-create open-exclusive".split(
+    " ",
+  ),
+  ..."open-directory open-path open-nofollow open-tmpfile read write stat lstat statx".split(" "),
+  ..."access access-read access-write access-execute chmod chown lchown truncate".split(" "),
+  ..."mkdir rmdir rename rename-onto link symlink unlink mknod mkfifo utimes".split(" "),
+  ..."setxattr getxattr listxattr removexattr inotify readlink statfs exec".split(" "),
+  ..."chdir handle mount-on".split(" "),
+] as const;
+
+/** Those that make a name, and so ask whether it may be made. */
+export const MAKING: ReadonlySet<string> = new Set(
+  "open-create open-exclusive mkdir symlink mknod mkfifo".split(" "),
+);
+
+/** Why there can be no probe here; false: there can. */
+export function whyNoProbe(): string | false {
+  return installed("cc") ? false : "needs a C compiler, see tools/setup-debian.sh";
+}
+
+export type Call = readonly [call: string, path: string];
+
+export class Probe {
+  readonly program: string;
+  readonly #directory: string;
+
+  constructor() {
+    this.#directory = mkdtempSync(join(tmpdir(), "lxcfs-probe-"));
+    guardWith(`rm -rf '${this.#directory}'`);
+    run(["chmod", "755", this.#directory]);
+    this.program = join(this.#directory, "probe");
+    const source = join(projectRoot, "test/cgroup_tree/probe.c");
+    run(["cc", "-O1", "-Wall", "-o", this.program, source]);
+  }
+
+  /** Makes the calls in `container`, as `prefix` (setpriv and its like) has it. */
+  ask(container: Container, calls: readonly Call[], prefix: readonly string[] = []): string[] {
+    return this.askBy((argv, options) => container.exec(argv, options), calls, prefix);
+  }
+
+  askBy(
+    exec: (argv: readonly string[], options: RunOptions) => string,
+    calls: readonly Call[],
+    prefix: readonly string[] = [],
+  ): string[] {
+    const input = calls.map(([call, path]) => `${call} ${path}\n`).join("");
+    const output = exec([...prefix, this.program], { input });
+    const answers = output.trim().split("\n").map(Number);
+    if (answers.length !== calls.length) throw new Error(`The probe ended early: ${output}`);
+    return answers.map((code) => (code === 0 ? "ok" : errnoName(code)));
+  }
+
+  remove(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}

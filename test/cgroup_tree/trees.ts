@@ -1,0 +1,32 @@
+/** Where a container's part of the cgroup tree is: below a mount, and on the host. */
+import { basename, join } from "node:path";
+import { mountedHierarchies } from "../support/cgroup_tree.ts";
+import type { Container } from "../support/container.ts";
+
+/** Directories of the hierarchies that the suites use: one of each version, where there is one. */
+export function hierarchyNames(): string[] {
+  const names = mountedHierarchies().map(({ version, mountpoint }) =>
+    version === 2 ? "unified" : basename(mountpoint),
+  );
+  return names.filter((name) => name === "memory" || name === "unified");
+}
+
+export interface Tree {
+  readonly name: string;
+  /** The hierarchy's directory in the mount, and the container's own cgroup in it. */
+  readonly top: string;
+  readonly own: string;
+  /** The same on the host. */
+  readonly realTop: string;
+  readonly realOwn: string;
+}
+
+export function treeOf(mountpoint: string, name: string, container: Container): Tree {
+  const found = mountedHierarchies().find(({ version, mountpoint: real }) =>
+    name === "unified" ? version === 2 : basename(real) === name,
+  );
+  const top = join(mountpoint, "cgroup", name);
+  const realTop = found?.mountpoint ?? `/nothing/${name}`;
+  const { path } = container.cgroups;
+  return { name, top, own: join(top, path), realTop, realOwn: join(realTop, path) };
+}
