@@ -185,6 +185,7 @@ mount -t overlay -o lowerdir=/${tree},upperdir=${upper},workdir=${work} machine 
   });
   return `
 mount --make-rprivate /
+for point in $(grep ' fuse' /proc/self/mounts | cut -d' ' -f2); do umount -l $point || :; done
 mount -t tmpfs -o mode=755 machine ${directory}
 ${overlay.join("\n")}
 ${layers.join("\n")}
