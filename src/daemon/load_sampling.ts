@@ -6,6 +6,7 @@ import type { SampledWorld } from "../machine/load_sampler.ts";
 import { SAMPLE_MS } from "../machine/load.ts";
 import { sampleLoads, wantedKeys } from "../machine/load_sampler.ts";
 import { SystemClock } from "../sys/clock.ts";
+import { threadCpuMs } from "../sys/thread_time.ts";
 import type { Logger } from "../sys/log.ts";
 import type { ViewConfig } from "./config.ts";
 import { historyOf } from "./filesystem_memory.ts";
@@ -23,7 +24,13 @@ export function startLoadSampling(view: ViewConfig, state: SharedState, log: Log
     if (world === undefined) {
       const { createWorld } = await import("./filesystem.ts");
       const { registry, machineOf } = createWorld(view, state);
-      world = { history, machineOf, clock, containerOf: (key) => registry.get(key) };
+      world = {
+        history,
+        machineOf,
+        clock,
+        cpuMs: threadCpuMs,
+        containerOf: (key) => registry.get(key),
+      };
     }
     return sampleLoads(world).nextMs;
   };

@@ -148,7 +148,9 @@ export class Machine {
   /** Counts the container's threads and puts the result into its load averages. */
   sampleLoad(): void {
     const counted = this.#count();
-    const busySeconds = this.#busySeconds(counted);
+    const { key } = this.container;
+    const first = this.#history.with(key, counted.nowMs, (slot) => slot[SLOT.loadSampledMs] === 0);
+    const busySeconds = first ? this.#busySeconds(counted) : 0;
     const nowMs = this.clock.monotonicMs();
     this.#keep(counted, (slot, counts) => addLoadSample(slot, counts, nowMs, busySeconds));
   }

@@ -18,19 +18,19 @@ export function whyNoLoads(): string | false {
 /** The program that makes loads, built into a directory that goes with the tests. */
 export class Loads {
   readonly directory: string;
-  readonly #program: string;
+  readonly program: string;
   readonly #undo: Undo;
 
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), "lxcfs-load-"));
     this.#undo = guardWith(`rm -rf '${this.directory}'`);
-    this.#program = join(this.directory, "load");
-    run(["cc", "-O1", "-pthread", "-o", this.#program, join(projectRoot, "test/fidelity/load.c")]);
+    this.program = join(this.directory, "load");
+    run(["cc", "-O1", "-pthread", "-o", this.program, join(projectRoot, "test/fidelity/load.c")]);
   }
 
   /** Starts a load inside; it waits to be told to begin. */
   async start(container: Container, ...argv: readonly string[]): Promise<Load> {
-    const load = new Load(container.spawn([this.#program, ...argv]));
+    const load = new Load(container.spawn([this.program, ...argv]));
     await load.said("ready");
     return load;
   }

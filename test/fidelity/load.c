@@ -3,6 +3,7 @@
  * standard input, makes its load, says "done", and stays as it is until its input ends.
  *
  *   load spin THREADS           threads that never rest
+ *   load sleep THREADS MS       threads that sleep, but for one that wakes so often (0: never)
  *   load anon MIB               anonymous memory, every page written
  *   load shared MIB             shared anonymous memory, every page written
  *   load file PATH MIB          a file, written to the disk and then read: page cache, clean
@@ -48,6 +49,13 @@ static void *spin(void *none) {
   for (volatile unsigned long count = 0;; count++) {
   }
   return none;
+}
+
+static void *rest(void *ms) {
+  for (;;)
+    if (ms) usleep((long)ms * 1000);
+    else pause();
+  return NULL;
 }
 
 static void touch(size_t bytes, int flags) {
@@ -99,8 +107,14 @@ int main(int argc, char **argv) {
   size_t mib = argc > 3 ? strtoul(argv[3], NULL, 10) << 20 : 0;
   say("ready");
   await_line();
-  if (!strcmp(kind, "spin")) {
-    pthread_t thread;
+  pthread_t thread;
+  if (!strcmp(kind, "sleep") && argc > 3) {
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 64 << 10);
+    for (int count = atoi(argv[2]) - 2; count > 0; count--) pthread_create(&thread, &small, rest, NULL);
+    pthread_create(&thread, &small, rest, (void *)atol(argv[3]));
+  } else if (!strcmp(kind, "spin")) {
     for (int count = atoi(argv[2]); count > 0; count--) pthread_create(&thread, NULL, spin, NULL);
   } else if (!strcmp(kind, "anon")) touch(strtoul(argv[2], NULL, 10) << 20, MAP_PRIVATE);
   else if (!strcmp(kind, "shared")) touch(strtoul(argv[2], NULL, 10) << 20, MAP_SHARED);

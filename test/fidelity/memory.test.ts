@@ -1,15 +1,15 @@
 /** Memory, swap and disks of real containers: a known amount moves the right fields, and no others. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
-import { guardWith, type Undo } from "../support/guard.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { keyedNumbers } from "../support/parse.ts";
-import { installed, run, tryRun } from "../support/run.ts";
+import { tryRun } from "../support/run.ts";
 import { waitFor } from "../support/wait.ts";
 import type { Container } from "../support/container.ts";
+import { countV1, Disk, whyNoDisk, whyNoIo } from "./disk.ts";
 import { Loads, ownFile, swappedKib, usedKib, whyNoLoads } from "./ground.ts";
 
 const MIB = 1 << 20;
@@ -136,49 +136,6 @@ void describe("memory", { skip: whyNoMounts() || whyNoLoads() }, () => {
     await load.stop();
   });
 });
-
-/** Why there is no disk of our own to write to; false: there is. */
-function whyNoDisk(): string | false {
-  if (!installed("losetup")) return "needs losetup (package mount)";
-  return existsSync("/dev/loop-control") || existsSync("/dev/loop0")
-    ? false
-    : "needs a loop device";
-}
-
-/** A loop device over a file. */
-class Disk {
-  readonly device: string;
-  /** `major:minor` */
-  readonly number: string;
-  readonly #undo: Undo;
-
-  constructor(directory: string, mib: number) {
-    const file = join(directory, "disk");
-    run(["truncate", "-s", `${mib}M`, file]);
-    this.device = run(["losetup", "--find", "--show", file]).trim();
-    this.#undo = guardWith(`losetup -d '${this.device}'`);
-    this.number = run(["lsblk", "-dno", "MAJ:MIN", this.device]).trim();
-  }
-
-  detach(): void {
-    this.#undo.run();
-  }
-}
-
-/** Linux 6.9 counts v1's block I/O only where some cgroup has a rule: one that never holds anything up. */
-function countV1(container: Container, disk: Disk): void {
-  for (const way of ["read", "write"]) {
-    const file = container.cgroups.file(`blkio.throttle.${way}_bps_device`);
-    if (file !== undefined) writeFileSync(file, `${disk.number} ${10 ** 12}`);
-  }
-}
-
-function whyNoIo(): string | false {
-  const v2 = "/sys/fs/cgroup/cgroup.controllers";
-  if (existsSync("/sys/fs/cgroup/blkio")) return false;
-  const has = existsSync(v2) && readFileSync(v2, "utf8").split(/\s/).includes("io");
-  return has ? false : "needs a controller of block I/O";
-}
 
 void describe("disks", { skip: whyNoMounts() || whyNoLoads() || whyNoDisk() || whyNoIo() }, () => {
   let lab: Lab;

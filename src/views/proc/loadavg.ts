@@ -14,7 +14,7 @@ export const loadavg: View = {
     const load = machine.load();
     const [one, five, fifteen] = load.averages.map((average) => average.toFixed(2));
     // Whoever reads this is running, though it waits for the answer while its threads are counted.
-    const running = Math.max(1, load.running);
+    const running = load.running + 1;
     return `${one} ${five} ${fifteen} ${running}/${Math.max(running, load.threads)} ${load.lastPid}\n`;
   },
 };

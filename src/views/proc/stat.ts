@@ -38,8 +38,8 @@ export const stat: View = {
     return (
       `cpu  ${columns(sum)}${cpus}intr ${host.interrupts}\n` +
       `ctxt ${host.contextSwitches}\nbtime ${machine.bootSeconds()}\nprocesses ${load.lastPid}\n` +
-      // Whoever reads this is running.
-      `procs_running ${Math.max(1, load.running)}\nprocs_blocked ${load.blocked}\nsoftirq ${host.softirqs.join(" ")}\n`
+      // Whoever reads this is running, though it waits for the answer while its threads are counted.
+      `procs_running ${load.running + 1}\nprocs_blocked ${load.blocked}\nsoftirq ${host.softirqs.join(" ")}\n`
     );
   },
 };
