@@ -73,6 +73,12 @@ export class Cluster {
       execFileSync("tar", ["-C", bin, "-xf", `${LAB}kube-bin.tar.xz`]);
     }
     const environment = { ...process.env, ...SETTINGS, KUBE_BIN: bin, LAB_DIR: dir, LAB };
+    // Ended from outside, the tests' own end is never reached.
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+      process.once(signal, () => {
+        execFileSync(`${LAB}down.sh`, [dir, "--purge"], { env: environment, stdio: "ignore" });
+        process.exit(1);
+      });
     const output = execFileSync(`${LAB}up.sh`, [dir], {
       env: environment,
       encoding: "utf8",
