@@ -18,6 +18,9 @@ import { type Readers, readersOf } from "./readers.ts";
 /** The first screen comes after so long, however long the interval is. */
 const FIRST_MS = 300;
 
+/** q, Q, Ctrl-C and Ctrl-D: in raw mode the terminal makes no signals of them. */
+const QUIT_KEYS = [0x71, 0x51, 0x03, 0x04];
+
 const ENTER = "\u001b[?1049h\u001b[?25l";
 const LEAVE = "\u001b[?25h\u001b[?1049l";
 const HOME = "\u001b[H";
@@ -72,7 +75,7 @@ function takeTerminal(stop: AbortController): () => void {
   const { stdin, stdout } = process;
   const end = (): void => stop.abort();
   const onKey = (keys: Buffer): void => {
-    if (/[qQ\u0003\u0004]/.test(keys.toString("latin1"))) end();
+    if ([...keys].some((key) => QUIT_KEYS.includes(key))) end();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
   stdout.on("error", end);

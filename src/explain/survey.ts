@@ -95,5 +95,5 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 /** Container names are the runtime's and people's: nothing in them may move the cursor. */
 export function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  return text.replaceAll(/\p{Cc}/gu, "?");
 }
