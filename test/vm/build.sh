@@ -22,7 +22,7 @@ container_packages=systemd,systemd-sysv,dbus,procps
 guest_packages=(
   udev kmod iproute2 fuse3 util-linux uuid-runtime ca-certificates libpam-systemd
   lxc lxcfs runc crun systemd-container uidmap dbus-user-session
-  sysstat htop strace stress-ng busybox-static psmisc
+  sysstat htop strace stress-ng busybox-static psmisc tmux gcc libc6-dev
 )
 mirror=$(sed -n 's/^URIs: *//p;s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' \
   /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1 || true)

@@ -12,7 +12,8 @@ import { repository } from "./repository.ts";
 /** Where the guest finds the project. */
 export const GUEST_PROJECT = "/opt/lxcfs-ts";
 
-const PARTS = ["package.json", "bin", "dist", "share", "fixtures"];
+/** What is shipped, and what tests read beside their own code. */
+const PARTS = ["package.json", "bin", "dist", "share", "fixtures", "docs", "test", "bench"];
 
 /** Copies the project aside. Call `remove` when the guest has ended. */
 export function stageProject(): { share: Share; remove: () => void } {
