@@ -180,7 +180,7 @@ function zsh(): string {
   );
   const cases = COMMANDS.map((each) => {
     const list = optionsOf(each).map((option) => `'${option}'`);
-    const file = /^FILE /.test(each.usage) ? [`'1:file:(${FILES.join(" ")})'`] : [];
+    const file = each.usage.startsWith("FILE ") ? [`'1:file:(${FILES.join(" ")})'`] : [];
     return `\t\t${each.name}) _arguments ${[...list, ...file, "'*:argument:_default'"].join(" ")} ;;`;
   });
   return `#compdef lxcfs
@@ -234,7 +234,7 @@ function fish(): string {
     for (const option of optionsOf(each)) {
       lines.push(`complete -c lxcfs -n ${seen} -l ${option.slice(2)}`);
     }
-    if (/^FILE /.test(each.usage)) {
+    if (each.usage.startsWith("FILE ")) {
       lines.push(`complete -c lxcfs -n ${seen} -f -a ${fishText(FILES.join(" "))}`);
     }
   }
