@@ -1,7 +1,9 @@
 /** What is compared: each subject is a way to read the same file from inside the same container. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { containerNames } from "../src/attach/identity.ts";
+import { bindingsFor } from "../src/attach/served.ts";
 import { Container } from "../test/support/container.ts";
 import type { Limits } from "../test/support/cgroup_tree.ts";
 import { guardWith } from "../test/support/guard.ts";
@@ -97,10 +99,10 @@ export class Stage {
     }
     const container = await Container.start({ depth, limits, limitLevel: 1, binds });
     const stage = new Stage(container, directory, paths);
-    const own = servers.ours && containerDirectory(servers.ours, container);
-    for (const file of own === undefined ? [] : files) {
-      const source = join(own ?? "", file);
-      if (!existsSync(source)) continue;
+    for (const { target, sources } of servers.ours ? attachedSources(servers.ours, container) : []) {
+      const file = target.slice(1);
+      const source = sources.find((each) => existsSync(each));
+      if (!files.includes(file) || source === undefined) continue;
       const path = join(directory, "attached", file);
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, "");
@@ -121,11 +123,18 @@ export class Stage {
   }
 }
 
-/** The directory of `container` below our mountpoint, where the server offers one. */
-export function containerDirectory(server: Server, container: Container): string | undefined {
-  for (const directory of container.cgroups.directories()) {
-    const path = join(server.mountpoint, "containers", String(statSync(directory).ino));
-    if (existsSync(path)) return path;
+/** What `lxcfs attach` would give the container, and where it would take it from, best first. */
+function attachedSources(
+  server: Server,
+  container: Container,
+): { target: string; sources: readonly string[] }[] {
+  const names = containerNames("/proc");
+  try {
+    return bindingsFor(server.mountpoint, names.nameOf(container.initPid)).map((binding) => ({
+      target: binding.target,
+      sources: [binding.source, ...(binding.otherwise ?? [])],
+    }));
+  } finally {
+    names.close();
   }
-  return undefined;
 }
