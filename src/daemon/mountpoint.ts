@@ -5,6 +5,7 @@
 import { statfs } from "node:fs";
 import { readMountinfo } from "../host/mountinfo.ts";
 import { errno, errnoOf } from "../sys/errno.ts";
+import { cachedSource } from "./paths.ts";
 
 /** Type of the mounts, as `mount` and `/proc/mounts` show it: the one LXCFS has. */
 export const MOUNT_TYPE = "fuse.lxcfs";
@@ -14,10 +15,14 @@ const ANSWER_MS = 2000;
 
 export type Liveness = "answers" | "dead" | "hung";
 
-/** Mountpoints of this type whose whole filesystem is mounted there, in the order of mounting. */
+/**
+ * Mountpoints of this type whose whole filesystem is mounted there, in the order of mounting. The
+ * connection that a server keeps for its own use is none that anybody asked for.
+ */
 export function lxcfsMountpoints(procRoot = "/proc"): string[] {
   return readMountinfo(procRoot)
     .filter((mount) => mount.type === MOUNT_TYPE && mount.root === "/")
+    .filter((mount) => !mount.source.startsWith(cachedSource("")))
     .map((mount) => fromBytes(mount.mountPoint));
 }
 

@@ -79,8 +79,8 @@ void describe("Docker", { skip: whyNoMachine("dockerd", "docker", "runc") }, () 
   void test("a name that two runtimes know: one line, exit code 4, nothing attached", () => {
     const bundle = `${machine.directory}/bundle`;
     machine.run(`docker run -d --runtime runc --name twice --memory 256m busybox sleep 1000
-mkdir -p ${bundle}; cd ${bundle}; runc spec; ln -s ${machine.directory}/image rootfs
-sed -i 's/"terminal": true/"terminal": false/; s/"sh"$/"sleep", "1000"/' config.json
+mkdir -p ${bundle}; cd ${bundle}; runc spec
+sed -i 's/"terminal": true/"terminal": false/; s/"sh"$/"sleep", "1000"/; s#"rootfs"#"${machine.directory}/image"#' config.json
 runc run -d twice </dev/null >log 2>&1`);
     try {
       const { status, stderr } = machine.try("lxcfs attach twice");
@@ -98,8 +98,14 @@ runc run -d twice </dev/null >log 2>&1`);
     }
   });
 
-  void test("a name that nobody has, or of a runtime that is not installed: one line, exit code 3", () => {
-    for (const name of ["nobody", "docker:nobody", "crio:nobody"]) {
+  void test("a runtime that is not installed: one line, exit code 7", () => {
+    const { status, stdout, stderr } = machine.try("lxcfs attach crio:web");
+    assert.equal(status, 7, stderr);
+    assert.match(stdout + stderr, /^lxcfs attach: crio is not installed here[^\n]*\n$/);
+  });
+
+  void test("a name that nobody has: one line, exit code 3", () => {
+    for (const name of ["nobody", "docker:nobody"]) {
       const { status, stdout, stderr } = machine.try(`lxcfs attach ${name}`);
       assert.equal(status, 3, stderr);
       assert.match(
