@@ -11,7 +11,9 @@ import { nodeCpus, nodesOf } from "../machine/nodes.ts";
 import type { Host } from "../machine/host.ts";
 import type { Machine } from "../machine/machine.ts";
 import { parseCpuList } from "../host/cpu_list.ts";
+import { isLinux32, readPersonality } from "../host/personality.ts";
 import type { FoundNode, ListedNode, NodeSource } from "../vfs/node_source.ts";
+import { cpuinfo, cpuinfo32 } from "../views/proc/cpuinfo.ts";
 import type { Renderer } from "../views/renderer.ts";
 import {
   CGROUP,
@@ -52,6 +54,20 @@ const SYSFS_FILE_BYTES = 4096;
 const FIXED_SECONDS = 86_400;
 /** A container may be gone at any moment; its directory is asked for again after this. */
 const CONTAINER_SECONDS = 1;
+
+/** Added to a reader's key: its process is a 32-bit one. Keys are below 2^43. */
+const READS_AS_32 = 2 ** 48;
+
+/** The container's key in what `reader` returns. */
+export function containerOf(reader: number): number {
+  return reader % READS_AS_32;
+}
+
+/** Only arm64 shows 32-bit processes another CPU. Whose personality may not be looked at sees ours. */
+function readsAs32(pid: number): boolean {
+  if (process.arch !== "arm64") return false;
+  return isLinux32(readPersonality("/proc", pid) ?? 0);
+}
 
 export class ContainerSource implements NodeSource {
   readonly #parts: SourceParts;
@@ -114,12 +130,18 @@ export class ContainerSource implements NodeSource {
   }
 
   reader(owner: number, local: number, pid: number): number {
+    const reader = this.#reader(owner, local, pid);
+    return local === cpuinfo.local && readsAs32(pid) ? reader + READS_AS_32 : reader;
+  }
+
+  #reader(owner: number, local: number, pid: number): number {
     if (owner !== HOST || local === NULL_FILE) return owner;
     if (this.#parts.hostView()) return HOST;
     return this.#parts.resolver.resolve(pid)?.key ?? HOST;
   }
 
   text(reader: number, local: number): Buffer | undefined {
+    if (reader >= READS_AS_32) return this.text(containerOf(reader), cpuinfo32.local);
     const { renderer } = this.#parts;
     if (local === NULL_FILE) return NULL_TEXT;
     if (reader === HOST || this.#parts.hostView()) return renderer.text(undefined, local);

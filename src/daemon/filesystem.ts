@@ -22,7 +22,7 @@ import { fixedSizes } from "../views/fixed_size.ts";
 import { Renderer } from "../views/renderer.ts";
 import { itemOf } from "../views/tree.ts";
 import type { ViewConfig } from "./config.ts";
-import { ContainerSource } from "./container_source.ts";
+import { containerOf, ContainerSource } from "./container_source.ts";
 import type { CounterRow } from "./counters.ts";
 import { CachedSource } from "./cached_source.ts";
 import { dispatch } from "./dispatch.ts";
@@ -127,7 +127,7 @@ export function createFilesystem(context: FilesystemContext): Operations {
     }),
     startSeconds: state.get("startSeconds"),
     onRead: (local, answered, reader) => {
-      context.readers.count(reader);
+      context.readers.count(containerOf(reader));
       const result = context.late() ? "late" : "ok";
       row.count(placeOf(local), answered ? result : "error");
     },
@@ -138,6 +138,7 @@ export function createFilesystem(context: FilesystemContext): Operations {
     layout: detectLayout(readFile("/proc/self/mountinfo")),
     names: cgroupNamesOf(state),
     openFiles,
+    nowMs: monotonicMs,
   });
   return dispatch({ files, tree, late: () => context.late(), slow: () => context.slow() });
 }

@@ -10,7 +10,7 @@ import { tryReadFile } from "../sys/read.ts";
 import { ParseError } from "./parse_error.ts";
 
 const DOMAIN_MASK = 0xff;
-const PER_LINUX32 = 0x08;
+export const PER_LINUX32 = 0x08;
 
 /** `undefined` if the process is gone or may not be looked at, or the file is malformed. */
 export function readPersonality(procRoot: string, pid: number | "self"): number | undefined {

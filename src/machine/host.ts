@@ -1,12 +1,14 @@
 /** The host's own machine: where what is not the container's comes from, and the bound of what is. */
 import { parseCpuList } from "../host/cpu_list.ts";
-import type { Cpuinfo } from "../host/cpuinfo.ts";
+import { parseCpuinfo, type Cpuinfo } from "../host/cpuinfo.ts";
 import { HostFiles, ParsedFile } from "../host/host_files.ts";
 import type { KeyedNumbers } from "../host/keyed_numbers.ts";
 import type { Meminfo } from "../host/meminfo.ts";
 import { readPageBytes } from "../host/page_size.ts";
+import { PER_LINUX32 } from "../host/personality.ts";
 import type { ProcStat } from "../host/stat.ts";
-import { tryReadFile } from "../sys/read.ts";
+import { setPersonality } from "../sys/native.ts";
+import { readFile, tryReadFile } from "../sys/read.ts";
 import type { HostMemory } from "./memory.ts";
 
 export class Host {
@@ -48,6 +50,24 @@ export class Host {
   /** @throws ParseError */
   cpuinfo(): Cpuinfo {
     return this.#files.cpuinfo.read();
+  }
+
+  /**
+   * cpuinfo as the kernel shows it to 32-bit processes (arm64: the features of a 32-bit CPU). The
+   * kernel looks at who reads, so this thread takes their personality for the time of one read.
+   * @throws ParseError
+   */
+  cpuinfo32(): Cpuinfo {
+    return parseCpuinfo(this.cpuinfo32Text());
+  }
+
+  cpuinfo32Text(): string {
+    const own = setPersonality(PER_LINUX32);
+    try {
+      return readFile(`${this.procRoot}/cpuinfo`);
+    } finally {
+      setPersonality(own);
+    }
   }
 
   /** @throws ParseError */

@@ -21,6 +21,7 @@ const fn = {
   munmap: libc.func("int munmap(void*, size_t)"),
   ftruncate: libc.func("int ftruncate(int, int64_t)"),
   memfd_create: libc.func("int memfd_create(const char*, uint)"),
+  personality: libc.func("int personality(ulong)"),
   prctl: libc.func("int prctl(int, ulong, ulong, ulong, ulong)"),
   poll: libc.func("int poll(void*, ulong, int)"),
   open_by_handle_at: libc.func("int open_by_handle_at(int, void*, int)"),
@@ -597,6 +598,11 @@ export function pollAsync(pollfds: Buffer, count: number, timeoutMs: number): Pr
       else resolve(Math.max(0, found));
     });
   });
+}
+
+/** personality(2) of the calling thread. @returns the one before */
+export function setPersonality(persona: number): number {
+  return check(fn.personality(persona), `take personality ${persona}`);
 }
 
 export function prctl(option: number, argument: number): void {

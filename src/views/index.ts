@@ -2,7 +2,7 @@
  * Every virtual file of a fixed name. A new one is a module and a line here; its `local` number must
  * be new, and is its for ever.
  */
-import { cpuinfo } from "./proc/cpuinfo.ts";
+import { cpuinfo, cpuinfo32 } from "./proc/cpuinfo.ts";
 import { diskstats } from "./proc/diskstats.ts";
 import { loadavg } from "./proc/loadavg.ts";
 import { meminfo } from "./proc/meminfo.ts";
@@ -47,6 +47,9 @@ export const VIEWS: readonly View[] = [
   memoryNodes,
   normalMemoryNodes,
 ];
+
+/** Files that no name leads to: other texts of files above, for some of their readers. */
+export const VARIANTS: readonly View[] = [cpuinfo32];
 
 /** Directories by their number: fixed for ever, as those of files. */
 export const DIRECTORIES: readonly { readonly local: number; readonly path: string }[] = [

@@ -1,9 +1,10 @@
 /** Texts when things go wrong: the last good one, the host's, never none. */
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { after, describe, test } from "node:test";
 import { CapturedMachine } from "../machine/testing.ts";
 import { Newest, NEWEST_BYTES } from "./newest.ts";
+import { cpuinfo, cpuinfo32 } from "./proc/cpuinfo.ts";
 import { Renderer } from "./renderer.ts";
 
 const MEMINFO = 32;
@@ -45,6 +46,25 @@ void describe("renderer", () => {
     const host = rendererOf(0).text(undefined, MEMINFO)?.toString("latin1");
     assert.equal(host, captured.host.procText("meminfo"));
     assert.notEqual(text(rendererOf(0), MEMINFO), host);
+  });
+
+  void test("for 32-bit processes cpuinfo is read with their personality, which does not stay", () => {
+    const persona = (): string => readFileSync("/proc/thread-self/personality", "latin1").trim();
+    const before = persona();
+    let during = "";
+    const spying = Object.create(captured.host) as typeof captured.host;
+    Object.defineProperty(spying, "procRoot", {
+      get: () => {
+        during = persona();
+        return captured.fixture.proc;
+      },
+    });
+    const shown = cpuinfo32.renderHost?.(spying);
+    assert.equal(during, "00000008");
+    assert.equal(persona(), before);
+    assert.equal(shown, captured.host.procText("cpuinfo"));
+    // x86 shows both alike.
+    assert.equal(cpuinfo32.render(captured.machine), cpuinfo.render(captured.machine));
   });
 
   void test("numbers that mean nothing have no text", () => {

@@ -118,6 +118,7 @@ export class Renderer {
 
   #hosts(item: Item): string | undefined {
     const { host } = this.#options;
+    if (item.view?.renderHost !== undefined) return item.view.renderHost(host);
     if (item.path.startsWith("proc/")) return host.procText(item.path.slice("proc/".length));
     return host.sysText(item.path.slice("sys/".length));
   }

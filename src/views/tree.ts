@@ -7,7 +7,7 @@
  *     (cpu+1)*512 + i     cpuN and the files in it
  *     2^20 + node*4096+i  nodeN and the files in it; from i = 64 on its links to CPUs
  */
-import { DIRECTORIES, VIEWS } from "./index.ts";
+import { DIRECTORIES, VARIANTS, VIEWS } from "./index.ts";
 import { CPU_PATHS, CPU_TOP_PATHS, NODE_PATHS } from "./sys/host_paths.ts";
 import type { View } from "./view.ts";
 
@@ -86,6 +86,10 @@ statics.set(PID_LINK, { kind: "link", path: "containers/pid/*", ofHost: false })
 addStatic({ local: NULL_FILE, item: { kind: "file", path: ".null", ofHost: false } });
 for (const view of VIEWS) {
   addStatic({ local: view.local, item: { kind: "file", path: view.path, view, ofHost: false } });
+}
+for (const view of VARIANTS) {
+  if (statics.has(view.local)) throw new Error(`Cannot use the number ${view.local} twice`);
+  statics.set(view.local, { kind: "file", path: view.path, view, ofHost: false });
 }
 for (const [index, listed] of CPU_TOP_PATHS.entries()) {
   const kind = listed.endsWith("/") ? "directory" : "file";

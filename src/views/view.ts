@@ -1,4 +1,5 @@
 /** What a virtual file is: a name and a text made from a container's machine. */
+import type { Host } from "../machine/host.ts";
 import type { Machine } from "../machine/machine.ts";
 
 export interface View {
@@ -13,4 +14,6 @@ export interface View {
    * @returns `undefined` where nothing is known of it: then the host's file is the best answer
    */
   render(machine: Machine): string | undefined;
+  /** The file's text for callers in no container, where that is not the host's file as it is. */
+  renderHost?(host: Host): string;
 }

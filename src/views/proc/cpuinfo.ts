@@ -2,7 +2,7 @@
  * /proc/cpuinfo: the host's text of each CPU that the container has, numbered from 0, with the
  * counts of CPUs made to agree with what is shown.
  */
-import { cpuinfoField, withCpuinfoField, type CpuBlock } from "../../host/cpuinfo.ts";
+import { cpuinfoField, withCpuinfoField, type CpuBlock, type Cpuinfo } from "../../host/cpuinfo.ts";
 import type { Topology } from "../../machine/topology.ts";
 import type { View } from "../view.ts";
 
@@ -11,22 +11,37 @@ export const cpuinfo: View = {
   local: 38,
   mode: 0o444,
   render(machine) {
-    const host = machine.host.cpuinfo();
-    const topology = machine.topology();
-    const blocks = pick(host.blocks, topology);
-    if (blocks.length === 0) return undefined;
-    const packages = countByPackage(blocks);
-    let text = withCpuinfoField(host.header, "# processors", blocks.length);
-    for (const [number, block] of blocks.entries()) {
-      text += block.before + number + withCounts(block.after, packages);
-    }
-    text += host.between;
-    for (const [number, block] of pick(host.details, topology).entries()) {
-      text += block.before + number + block.after;
-    }
-    return text + host.trailer;
+    return textOf(machine.host.cpuinfo(), machine.topology());
   },
 };
+
+/** The same for 32-bit processes: a file of its own by number, without a name in the tree. */
+export const cpuinfo32: View = {
+  path: "proc/cpuinfo",
+  local: 45,
+  mode: 0o444,
+  render(machine) {
+    return textOf(machine.host.cpuinfo32(), machine.topology());
+  },
+  renderHost(host) {
+    return host.cpuinfo32Text();
+  },
+};
+
+function textOf(host: Cpuinfo, topology: Topology): string | undefined {
+  const blocks = pick(host.blocks, topology);
+  if (blocks.length === 0) return undefined;
+  const packages = countByPackage(blocks);
+  let text = withCpuinfoField(host.header, "# processors", blocks.length);
+  for (const [number, block] of blocks.entries()) {
+    text += block.before + number + withCounts(block.after, packages);
+  }
+  text += host.between;
+  for (const [number, block] of pick(host.details, topology).entries()) {
+    text += block.before + number + block.after;
+  }
+  return text + host.trailer;
+}
 
 function pick(blocks: readonly CpuBlock[], topology: Topology): CpuBlock[] {
   const byNumber = new Map(blocks.map((block) => [block.processor, block]));

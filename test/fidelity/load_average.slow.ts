@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
-import { Lab, whyNoMounts } from "../../support/lab.ts";
-import { numbersOf } from "../../support/parse.ts";
-import { Loads, ownFile, whyNoLoads } from "../ground.ts";
+import { Lab, whyNoMounts } from "../support/lab.ts";
+import { numbersOf } from "../support/parse.ts";
+import { Loads, ownFile, whyNoLoads } from "./ground.ts";
 
 const SECONDS = 180;
 /** Two containers at once; quotas keep them from taking the machine. */
