@@ -37,17 +37,27 @@ export interface Caller {
 
 type MountRoots = ReadonlyMap<string, readonly string[]>;
 
+/** How long the cgroup mounts of a mount namespace are taken for granted. */
+const MOUNTS_MS = 1000;
+const MAX_KNOWN_MOUNTS = 1024;
+
 export interface CallersOptions {
   readonly procRoot: string;
   readonly layout: CgroupLayout;
+  /** CLOCK_MONOTONIC in milliseconds. */
+  readonly nowMs: () => number;
 }
 
 export class Callers {
   readonly #options: CallersOptions;
   readonly #own: Namespaces;
+  readonly #nowMs: () => number;
+  /** By the numbers of all namespaces, as that of a mount namespace alone may be used again. */
+  readonly #mounts = new Map<string, { readonly roots: MountRoots; readonly untilMs: number }>();
 
   constructor(options: CallersOptions) {
     this.#options = options;
+    this.#nowMs = options.nowMs;
     this.#own = this.#namespaces(process.pid);
   }
 
@@ -94,15 +104,15 @@ export class Callers {
     const { procRoot } = this.#options;
     const own = this.#own;
     const inHost = namespaces.pid === own.pid;
-    const places = this.#places(tid, text, namespaces.mnt === own.mnt);
+    const places = this.#places(tid, text, namespaces);
     let initPlaces: ReadonlyMap<Hierarchy, Place> | undefined;
     let entered = false;
     if (!inHost) {
       const init = this.#init(tid);
       const initText = init === undefined ? undefined : tryReadFile(`${procRoot}/${init}/cgroup`);
       if (init === undefined || initText === undefined) return new Map();
-      initPlaces = this.#places(init, initText, false);
       const mnt = namespaceOf(procRoot, init, "mnt");
+      initPlaces = this.#places(init, initText, { ...namespaces, mnt });
       entered = mnt !== undefined && mnt === namespaces.mnt;
     }
     const roots = new Map<Hierarchy, string>();
@@ -115,15 +125,29 @@ export class Callers {
     return confined ? roots : undefined;
   }
 
-  #places(pid: number, cgroupText: string, wholeTree: boolean): ReadonlyMap<Hierarchy, Place> {
+  #places(pid: number, cgroupText: string, namespaces: Namespaces): ReadonlyMap<Hierarchy, Place> {
     const { layout } = this.#options;
-    const roots = wholeTree ? undefined : this.#mountRoots(pid);
+    // What the server sees itself makes nobody a container.
+    const isOwn = namespaces.mnt === this.#own.mnt;
+    const roots = isOwn ? undefined : this.#mountRootsIn(pid, namespaces);
     const places = new Map<Hierarchy, Place>();
     for (const [hierarchy, path] of cgroupPaths(layout, cgroupText)) {
       const mountRoots = roots === undefined ? [] : rootsOf(roots, hierarchy);
       places.set(hierarchy, { path, mountRoots });
     }
     return places;
+  }
+
+  #mountRootsIn(pid: number, namespaces: Namespaces): MountRoots {
+    const { pid: pidNamespace, user, cgroup, mnt } = namespaces;
+    const key = `${mnt} ${pidNamespace} ${user} ${cgroup}`;
+    const nowMs = this.#nowMs();
+    const known = this.#mounts.get(key);
+    if (known !== undefined && nowMs < known.untilMs) return known.roots;
+    const roots = this.#mountRoots(pid);
+    if (this.#mounts.size >= MAX_KNOWN_MOUNTS) this.#mounts.clear();
+    this.#mounts.set(key, { roots, untilMs: nowMs + MOUNTS_MS });
+    return roots;
   }
 
   #mountRoots(pid: number): MountRoots {

@@ -59,6 +59,8 @@ export interface CgroupTreeOptions {
   readonly layout: CgroupLayout;
   readonly names: FileNames;
   readonly openFiles: OpenFiles;
+  /** CLOCK_MONOTONIC in milliseconds. */
+  readonly nowMs: () => number;
 }
 
 export interface CgroupTree {
@@ -110,7 +112,7 @@ class IdentityChanged extends Error {
 export function cgroupTreeOf(options: CgroupTreeOptions): CgroupTree {
   const { procRoot, layout, names, openFiles } = options;
   const cgroups = new Cgroups(openHierarchies(layout));
-  const callers = new Callers({ procRoot, layout });
+  const callers = new Callers({ procRoot, layout, nowMs: options.nowMs });
   const acting = new Acting();
   const delegatable = v2Delegatable();
   const direntBuffer = Buffer.alloc(32 << 10);
