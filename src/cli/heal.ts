@@ -55,21 +55,35 @@ async function watch(
   everyMs: number,
 ): Promise<never> {
   let seen: string | undefined;
-  let healedMs = -Infinity;
+  let waitMs = 0;
+  let lookedMs = -Infinity;
   for (;;) {
     const now = superblocks(mountPoint);
-    if (now !== seen || performance.now() - healedMs >= everyMs) {
-      try {
-        const report = await once();
-        if (report.outcomes.length > 0) tell(report, false);
-        seen = now;
-      } catch (thrown) {
-        // No server at the moment: the next look may find one.
-        if (!(thrown instanceof common.CommandError)) throw thrown;
-      }
-      healedMs = performance.now();
+    if (now !== seen || performance.now() - lookedMs >= waitMs) {
+      if (now !== seen) waitMs = 0;
+      seen = now;
+      const done = await attempt(once);
+      // What did not succeed is tried again soon, then less and less often: the server may only
+      // have been starting.
+      waitMs = done ? everyMs : Math.min(everyMs, Math.max(LOOK_EVERY_MS, waitMs * 2));
+      lookedMs = performance.now();
     }
     await sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** One pass. @returns whether nothing is left to be done */
+async function attempt(once: () => Promise<HealReport>): Promise<boolean> {
+  try {
+    const report = await once();
+    if (report.outcomes.length > 0) tell(report, false);
+    return report.outcomes.every(({ status }) => status === "done" || status === "gone");
+  } catch (thrown) {
+    // No server at the moment: the next look may find one. Anything else is worth a line.
+    if (!(thrown instanceof common.CommandError)) {
+      process.stderr.write(`lxcfs heal: ${thrown instanceof Error ? thrown.message : thrown}\n`);
+    }
+    return false;
   }
 }
 

@@ -1,5 +1,6 @@
 /** runc and crun by themselves, with the page's hook in their bundle; and mounts that died, healed. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { waitFor } from "../support/wait.ts";
 import { section, sections, serveCommand } from "./document.ts";
@@ -76,10 +77,18 @@ ${runtime} run -d web </dev/null >log 2>&1 || { cat log >&2; exit 1; }`);
         assertLimited(machine.run(memTotal));
 
         const watch = dead.exactly("lxcfs heal --watch");
-        await machine.daemon("heal", `exec ${watch}`, "sleep 1");
+        const log = await machine.daemon("heal", `exec ${watch}`, "sleep 1");
         dies();
         await machine.serve(serveCommand());
-        await waitFor("the watcher heals", () => machine.try(memTotal).status === 0, 15_000, 200);
+        await waitFor(
+          "the watcher heals",
+          () => machine.try(memTotal).status === 0,
+          20_000,
+          200,
+        ).catch((error: unknown) => {
+          throw new Error(`${String(error)}
+${readFileSync(log, "utf8")}`);
+        });
         assertLimited(machine.run(memTotal));
 
         machine.run(
