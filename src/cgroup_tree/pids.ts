@@ -139,7 +139,20 @@ export function translateList(text: Buffer, namespace: Pick<PidNamespace, "toIns
     }
     const inside = namespace.toInside(number);
     number = 0;
-    if (inside !== undefined) length += translated.write(`${inside}\n`, length, "latin1");
+    if (inside !== undefined) length = writeLine(translated, length, inside);
   }
   return translated.subarray(0, length);
+}
+
+/** Writes a number's digits and a newline. @returns the position behind them */
+function writeLine(target: Buffer, at: number, number: number): number {
+  let digits = 1;
+  for (let rest = number; rest >= 10; rest = Math.trunc(rest / 10)) digits++;
+  let rest = number;
+  for (let place = at + digits - 1; place >= at; place--) {
+    target[place] = ZERO + (rest % 10);
+    rest = Math.trunc(rest / 10);
+  }
+  target[at + digits] = NEWLINE;
+  return at + digits + 1;
 }
