@@ -49,11 +49,18 @@ const NULL_TEXT = Buffer.from("\n");
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
-const SYSFS_FILE_BYTES = 4096;
+/**
+ * Size shown by stat: sysfs's own for all files. procfs shows 0; but for a file of size 0 the kernel
+ * answers sendfile(2) with "end of file" itself, and busybox's cat would print nothing.
+ */
+const FILE_BYTES = 4096;
 /** What never changes may be taken for granted for a day at a time. */
 const FIXED_SECONDS = 86_400;
-/** A container may be gone at any moment; its directory is asked for again after this. */
-const CONTAINER_SECONDS = 1;
+/**
+ * For names that some callers must not find: what one caller was told must not be taken for granted
+ * when another asks.
+ */
+const ASK_AGAIN = 0;
 
 /** Added to a reader's key: its process is a 32-bit one. Keys are below 2^43. */
 const READS_AS_32 = 2 ** 48;
@@ -187,19 +194,19 @@ export class ContainerSource implements NodeSource {
     const validSeconds = isVariable(local) ? 0 : FIXED_SECONDS;
     if (!item.ofHost) {
       if (isHostOnly(local)) {
-        return { owner, local, mode: S_IFDIR | 0o700, size: 0, validSeconds: FIXED_SECONDS };
+        return { owner, local, mode: S_IFDIR | 0o700, size: 0, validSeconds: ASK_AGAIN };
       }
       if (local === ROOT && owner !== HOST) {
-        return { owner, local, mode: S_IFDIR | 0o555, size: 0, validSeconds: CONTAINER_SECONDS };
+        return { owner, local, mode: S_IFDIR | 0o555, size: 0, validSeconds: ASK_AGAIN };
       }
-      const size = item.kind === "file" && item.path.startsWith("sys/") ? SYSFS_FILE_BYTES : 0;
+      const size = item.kind === "file" ? FILE_BYTES : 0;
       return { owner, local, mode: typeBits(item) | permissions(item), size, validSeconds };
     }
     const path = this.#hostPath(item, whose());
     // Links, too: a node that the CPU belongs to must be one that the container has.
     const stats = path && statSync(path, { throwIfNoEntry: false });
     if (!stats) return undefined;
-    const size = item.kind === "file" ? SYSFS_FILE_BYTES : 0;
+    const size = item.kind === "file" ? FILE_BYTES : 0;
     const mode = item.kind === "link" ? 0o777 : stats.mode & 0o555;
     return { owner, local, mode: typeBits(item) | mode, size, validSeconds };
   }
