@@ -91,7 +91,9 @@ test("a directory's entries, and on from any of them", () => {
   mkdirSync(join(directory, "sub"));
   const fd = openSync(directory, "r");
   try {
-    const found = [...direntsOf(fd, Buffer.alloc(512))].map(({ name, type }) => `${type} ${name}`);
+    const found = [...direntsOf(fd, Buffer.alloc(512))].map(
+      ({ name, type }) => `${type} ${name.toString()}`,
+    );
     assert.deepEqual(
       found.toSorted(),
       [
