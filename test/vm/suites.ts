@@ -22,7 +22,7 @@ const onAll = { layouts, short: [], timeoutSeconds: 900 };
 
 export const guestSuites: readonly GuestSuite[] = [
   { ...onAll, name: "guest", folder: "guest", short: ["layout", "lxc", "oci"] },
-  { ...onAll, name: "containers", folder: "containers", short: ["limits"] },
+  { ...onAll, name: "containers", folder: "containers" },
   { ...onAll, name: "differential", folder: "differential" },
   { ...onAll, name: "attach", folder: "attach" },
   { ...onAll, name: "fidelity", folder: "fidelity" },
