@@ -1,4 +1,5 @@
 /** The host's own machine: where what is not the container's comes from, and the bound of what is. */
+import { CgroupStats } from "../cgroup/v1/cgroup_stats.ts";
 import { parseCpuList } from "../host/cpu_list.ts";
 import { parseCpuinfo, type Cpuinfo } from "../host/cpuinfo.ts";
 import { HostFiles, ParsedFile } from "../host/host_files.ts";
@@ -15,12 +16,15 @@ export class Host {
   readonly procRoot: string;
   readonly sysRoot: string;
   readonly pageBytes: number;
+  /** The kernel's counts of a cgroup's threads by state; of a captured machine there are none. */
+  readonly cgroupStats: CgroupStats | undefined;
   readonly #files: HostFiles;
   readonly #online: ParsedFile<number[]>;
 
   constructor(procRoot = "/proc", sysRoot = "/sys") {
     this.procRoot = procRoot;
     this.sysRoot = sysRoot;
+    this.cgroupStats = procRoot === "/proc" ? new CgroupStats() : undefined;
     this.pageBytes = readPageBytes("/proc");
     this.#files = new HostFiles(procRoot);
     this.#online = new ParsedFile(`${sysRoot}/devices/system/cpu/online`, (text) =>
@@ -93,5 +97,6 @@ export class Host {
   close(): void {
     this.#files.close();
     this.#online.close();
+    this.cgroupStats?.close();
   }
 }

@@ -182,7 +182,7 @@ export class Machine {
       },
     }));
     const still = before.counted && usageUs !== undefined && usageUs === before.usageUs;
-    const counts = still ? before.load : countThreads(this.host.procRoot, container);
+    const counts = still ? before.load : countThreads(this.host, container);
     const nowMs = clock.monotonicMs();
     return { counts, usageUs: usageUs ?? 0, nowMs, costMs: nowMs - startMs };
   }

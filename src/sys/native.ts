@@ -24,6 +24,9 @@ const fn = {
   ftruncate: libc.func("int ftruncate(int, int64_t)"),
   memfd_create: libc.func("int memfd_create(const char*, uint)"),
   personality: libc.func("int personality(ulong)"),
+  socket: libc.func("int socket(int, int, int)"),
+  send: libc.func("long send(int, void*, size_t, int)"),
+  recv: libc.func("long recv(int, void*, size_t, int)"),
   prctl: libc.func("int prctl(int, ulong, ulong, ulong, ulong)"),
   poll: libc.func("int poll(void*, ulong, int)"),
   open_by_handle_at: libc.func("int open_by_handle_at(int, void*, int)"),
@@ -605,6 +608,21 @@ export function pollAsync(pollfds: Buffer, count: number, timeoutMs: number): Pr
 /** personality(2) of the calling thread. @returns the one before */
 export function setPersonality(persona: number): number {
   return check(fn.personality(persona), `take personality ${persona}`);
+}
+
+/** A netlink socket(2) of that protocol. */
+export function netlinkSocket(protocol: number): number {
+  const AF_NETLINK = 16;
+  const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+  return check(fn.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol), "open a netlink socket");
+}
+
+/** Asks the kernel, which has answered when this returns. @returns length of the answer */
+export function netlinkAsk(fd: number, message: Buffer, answer: Buffer): number {
+  const MSG_DONTWAIT = 0x40;
+  check(Number(fn.send(fd, message, message.length, 0)), "send to netlink");
+  const length = Number(fn.recv(fd, answer, answer.length, MSG_DONTWAIT));
+  return check(length, "receive from netlink");
 }
 
 export function prctl(option: number, argument: number): void {

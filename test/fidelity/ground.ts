@@ -25,7 +25,9 @@ export class Loads {
     this.directory = mkdtempSync(join(tmpdir(), "lxcfs-load-"));
     this.#undo = guardWith(`rm -rf '${this.directory}'`);
     this.program = join(this.directory, "load");
-    run(["cc", "-O1", "-pthread", "-o", this.program, join(projectRoot, "test/fidelity/load.c")]);
+    run(["cc", "-O1", "-pthread", "-o", this.program, join(projectRoot, "test/fidelity/load.c")], {
+      timeoutMs: 180_000,
+    });
   }
 
   /** Starts a load inside; it waits to be told to begin. */
