@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Container } from "../caller/container.ts";
-import type { ContainerKey } from "../caller/container_key.ts";
 import { FORGET_MS, loadOf, SAMPLE_MS } from "./load.ts";
 import { sampleLoads, wantedKeys, type SampledWorld } from "./load_sampler.ts";
 import type { Machine } from "./machine.ts";
@@ -62,7 +61,7 @@ void test("one that is gone, or fails, does not stop the others", () => {
 void test("never more than one hundredth of a CPU, as long as a round is under 600 ms", () => {
   for (const costMs of [0, 10, 49, 60, 300]) {
     const { made, ask } = world(costMs);
-    ask(24 as ContainerKey);
+    ask(24);
     const { nextMs, costMs: spentMs } = sampleLoads(made);
     assert.equal(spentMs, costMs);
     assert.ok(nextMs >= SAMPLE_MS);
