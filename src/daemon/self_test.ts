@@ -5,7 +5,7 @@
 import type { Channel } from "../fuse/channel.ts";
 import type { Operations } from "../fuse/operations.ts";
 import { Session } from "../fuse/session.ts";
-import { FUSE_MIN_READ_BUFFER, FUSE_ROOT_ID, Opcode, Size } from "../fuse/wire/abi.ts";
+import { FUSE_MIN_READ_BUFFER, FUSE_ROOT_ID, Opcode, READ_FLAG, Size } from "../fuse/wire/abi.ts";
 import type { Negotiated } from "../fuse/wire/init.ts";
 import { Request } from "../fuse/wire/request.ts";
 import { errnoName } from "../sys/errno.ts";
@@ -30,6 +30,7 @@ export function selfTest(operations: Operations): void {
   const read = Buffer.alloc(40);
   read.writeBigUInt64LE(handle, 0);
   read.writeUInt32LE(READ_BYTES, 16);
+  read.writeUInt32LE(READ_FLAG.LOCKOWNER, 20);
   const text = asker.ask(Opcode.READ, node, read).toString("latin1");
   if (!text.startsWith("MemTotal:")) {
     throw new Error(

@@ -74,6 +74,8 @@ export interface ReadRequest extends HandleRequest {
   readonly offset: number;
   /** The most that may be answered, in bytes. */
   readonly size: number;
+  /** `FUSE_READ_*`. */
+  readonly readFlags: number;
   /** Of the open file now (fcntl may have changed them). */
   readonly flags: number;
 }

@@ -4,7 +4,7 @@
  * `OpenFiles`.
  */
 import type { Operations } from "../fuse/operations.ts";
-import { FOPEN } from "../fuse/wire/abi.ts";
+import { FOPEN, READ_FLAG } from "../fuse/wire/abi.ts";
 import { errno } from "../sys/errno.ts";
 import { attributesWriter, nodeIdOf } from "./node_attributes.ts";
 import { localOf, ownerOf } from "./node_id.ts";
@@ -78,6 +78,9 @@ export function filesystemOf(options: FilesystemOptions): Operations {
 
     read(request, reply) {
       const { fh, offset, size } = request;
+      // sendfile(2) and mmap(2) go by the page cache even where reads do not, and one page would
+      // answer whoever asks next, with another's values. Refused, programs read instead.
+      if ((request.readFlags & READ_FLAG.LOCKOWNER) === 0) return -errno.EINVAL;
       if (offset > 0) {
         const count = openFiles.read(fh, offset, size, reply.data);
         if (count >= 0) return count;

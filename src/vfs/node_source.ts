@@ -6,7 +6,7 @@ export interface FoundNode {
   readonly local: number;
   /** File type and permission bits. */
   readonly mode: number;
-  /** Size shown by stat: 0 for files of procfs, 4096 for those of sysfs, as the kernel's are. */
+  /** Size shown by stat. A file's must not be 0: the kernel would answer sendfile(2) by itself. */
   readonly size: number;
   /** How long, in seconds, the kernel may take name and attributes for granted. */
   readonly validSeconds: number;

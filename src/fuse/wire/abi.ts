@@ -138,6 +138,15 @@ export function hasFlag(flags: number, flag: number): boolean {
   return (flags & low) >>> 0 === low && (Math.floor(flags / 2 ** 32) & high) === high;
 }
 
+/** `FUSE_READ_*`: flags of READ. */
+export const READ_FLAG = {
+  /**
+   * The owner of the lock is told: so it is with every read past the page cache, and with none that
+   * fills the page cache.
+   */
+  LOCKOWNER: 1 << 1,
+} as const;
+
 /** `FOPEN_*`: flags in the answer to OPEN, CREATE and OPENDIR. */
 export const FOPEN = {
   /** Every read and write comes to the filesystem; the page cache is bypassed, size is not trusted. */

@@ -58,7 +58,8 @@ export interface InitWishes {
 
 /**
  * Taken unless a filesystem says otherwise: reads in parallel, lookups and directory reads in
- * parallel, everything that only tells what the kernel can do. ALLOW_IDMAP is not here: the kernel
+ * parallel, everything that only tells what the kernel can do. ATOMIC_O_TRUNC is not here: with it the
+ * kernel sets the size to 0 by itself, where a filesystem may truncate nothing. ALLOW_IDMAP is not here: the kernel
  * fails the whole connection if it is taken on a mount without `default_permissions`, and with it
  * requests that create nothing carry no uid and gid (both are 2^32 - 1).
  */
@@ -69,7 +70,6 @@ export const DEFAULT_INIT_FLAGS: readonly InitFlagName[] = [
   "PARALLEL_DIROPS",
   "NO_OPEN_SUPPORT",
   "NO_OPENDIR_SUPPORT",
-  "ATOMIC_O_TRUNC",
   "MAX_PAGES",
   "ABORT_ERROR",
   "AUTO_INVAL_DATA",

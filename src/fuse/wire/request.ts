@@ -40,6 +40,8 @@ export class Request {
   hasFh = false;
   offset = 0;
   size = 0;
+  /** FUSE_READ_* of a READ. */
+  readFlags = 0;
   flags = 0;
   mode = 0;
   umask = 0;
@@ -148,7 +150,8 @@ export class Request {
         this.#fh();
         this.offset = cursor.u64();
         this.size = cursor.u32();
-        cursor.skip(12); // read_flags, lock_owner
+        this.readFlags = cursor.u32();
+        cursor.skip(8); // lock_owner
         this.flags = cursor.u32();
         cursor.skip(4);
         break;
