@@ -8,7 +8,7 @@
  *     2^20 + node*4096+i  nodeN and the files in it; from i = 64 on its links to CPUs
  */
 import { DIRECTORIES, VARIANTS, VIEWS } from "./index.ts";
-import { CPU_PATHS, CPU_TOP_PATHS, NODE_PATHS } from "./sys/host_paths.ts";
+import { CPU_PATHS, CPU_TOP_PATHS, HIDDEN_CPU_PATHS, NODE_PATHS } from "./sys/host_paths.ts";
 import type { View } from "./view.ts";
 
 export type Kind = "directory" | "file" | "link";
@@ -104,9 +104,10 @@ interface PathTable {
   readonly byDirectory: ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
-function pathTable(paths: readonly string[]): PathTable {
+function pathTable(paths: readonly string[], hidden?: RegExp): PathTable {
   const byDirectory = new Map<string, Map<string, number>>();
   for (const [index, listed] of paths.entries()) {
+    if (hidden?.test(listed) === true) continue;
     const path = listed.replace(/\/$/, "");
     const slash = path.lastIndexOf("/");
     const directory = path.slice(0, Math.max(0, slash));
@@ -117,7 +118,7 @@ function pathTable(paths: readonly string[]): PathTable {
   return { paths, byDirectory };
 }
 
-const CPU_TABLE = pathTable(CPU_PATHS);
+const CPU_TABLE = pathTable(CPU_PATHS, HIDDEN_CPU_PATHS);
 const NODE_TABLE = pathTable(NODE_PATHS);
 const LINKS = /^(?:subsystem|node\d+)$/;
 

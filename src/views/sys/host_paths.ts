@@ -73,6 +73,13 @@ const CACHE_FILES = [
   "write_policy",
 ];
 
+/**
+ * Of CPU_PATHS, what is shown to nobody, and keeps its number: how often the host grew too hot tells
+ * what its other tenants do, and Docker masks it for that reason (since 28.3). Ours would lie over
+ * such a mask.
+ */
+export const HIDDEN_CPU_PATHS = /^thermal_throttle\//;
+
 /** Below /sys/devices/system/cpu/cpuN. */
 export const CPU_PATHS: readonly string[] = [
   "online",
