@@ -15,6 +15,10 @@ need lxcfs lxcfs
 need runc runc
 need crun crun
 need lxc-start lxc
+need dockerd docker.io
+need podman podman
+need containerd containerd
+need systemd-nspawn systemd-container
 need busybox busybox-static
 need free procps
 need mpstat sysstat
