@@ -10,7 +10,7 @@ export interface Result {
 
 export interface RunOptions {
   readonly timeoutMs?: number;
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   readonly environment?: Readonly<Record<string, string>>;
 }
 

@@ -74,6 +74,7 @@ function quotaRule(quota: {
   readonly periodUs: number;
   readonly levels: number;
 }): string {
+  if (quota.levels === 0) return "it is in no cgroup of the cpu controller";
   if (quota.file === undefined) return `no quota at any of ${quota.levels} levels`;
   const which = quota.levels === 1 ? "the only level" : `the tightest of ${quota.levels} levels`;
   const times = `${quota.quotaUs} us in ${quota.periodUs} us`;

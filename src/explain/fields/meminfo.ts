@@ -35,8 +35,8 @@ const STAT: Readonly<Record<string, readonly [string, string]>> = {
 /** Fields made of others, or of several entries. */
 const MADE: Readonly<Record<string, string>> = {
   MemAvailable: "MemFree + Active(file) + Inactive(file) + SReclaimable, at most MemTotal",
-  Buffers: "0: pages of block devices are charged as file pages and are in Cached",
-  Cached: "file in memory.stat, at most MemTotal - MemFree",
+  Buffers: "pages of block devices are charged as file pages and are in Cached",
+  Cached: "file (cgroup v1: cache) in memory.stat, at most MemTotal - MemFree",
   Shmem: "shmem in memory.stat, at most Cached",
   Active: "Active(anon) + Active(file)",
   Inactive: "Inactive(anon) + Inactive(file)",
@@ -97,7 +97,7 @@ function sources(evidence: Evidence): (name: string) => Why {
     if (entry) return statRule(evidence, entry[v1 ? 0 : 1]);
     const made = MADE[name];
     if (made !== undefined) return { rule: made };
-    if (known.has(name)) return { rule: "0: no part of it is a container's" };
+    if (known.has(name)) return { rule: "no part of it is a container's" };
     return hosts;
   };
 }
@@ -125,9 +125,9 @@ function swapTotalRule(
   reading: NonNullable<ReturnType<Evidence["container"]["cgroups"]["memory"]>>,
   hostSwap: number | undefined,
 ): Why {
-  if (evidence.settings?.swap === false) return { rule: "0: the server runs with --disable-swap" };
-  if (!reading.swapAccounted) return { rule: "0: this kernel does not account swap to cgroups" };
-  if ((hostSwap ?? 0) === 0) return { rule: "0: the host has no swap" };
+  if (evidence.settings?.swap === false) return { rule: "the server runs with --disable-swap" };
+  if (!reading.swapAccounted) return { rule: "this kernel does not account swap to cgroups" };
+  if ((hostSwap ?? 0) === 0) return { rule: "the host has no swap" };
   if (reading.swappiness === 0) return { rule: "what is swapped out already: swappiness is 0" };
   const rule = limitRule(
     reading.swapLimit,
