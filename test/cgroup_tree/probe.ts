@@ -30,6 +30,9 @@ export function whyNoProbe(): string | false {
   return installed("cc") ? false : "needs a C compiler, see tools/setup-debian.sh";
 }
 
+/** An emulated machine takes its time. */
+const PATIENCE_MS = 300_000;
+
 export type Call = readonly [call: string, path: string];
 
 export class Probe {
@@ -40,9 +43,15 @@ export class Probe {
     this.#directory = mkdtempSync(join(tmpdir(), "lxcfs-probe-"));
     guardWith(`rm -rf '${this.#directory}'`);
     run(["chmod", "755", this.#directory]);
-    this.program = join(this.#directory, "probe");
-    const source = join(projectRoot, "test/cgroup_tree/probe.c");
-    run(["cc", "-O1", "-Wall", "-o", this.program, source]);
+    this.program = this.compile("probe.c");
+  }
+
+  /** A program of this folder, where containers find it. */
+  compile(source: string): string {
+    const program = join(this.#directory, source.slice(0, -2));
+    const path = join(projectRoot, "test/cgroup_tree", source);
+    run(["cc", "-Wall", "-o", program, path], { timeoutMs: PATIENCE_MS });
+    return program;
   }
 
   /** Makes the calls in `container`, as `prefix` (setpriv and its like) has it. */
@@ -56,7 +65,7 @@ export class Probe {
     prefix: readonly string[] = [],
   ): string[] {
     const input = calls.map(([call, path]) => `${call} ${path}\n`).join("");
-    const output = exec([...prefix, this.program], { input });
+    const output = exec([...prefix, this.program], { input, timeoutMs: PATIENCE_MS });
     const answers = output.trim().split("\n").map(Number);
     if (answers.length !== calls.length) throw new Error(`The probe ended early: ${output}`);
     return answers.map((code) => (code === 0 ? "ok" : errnoName(code)));
