@@ -81,7 +81,9 @@ async function attempt(once: () => Promise<HealReport>): Promise<boolean> {
   } catch (thrown) {
     // No server at the moment: the next look may find one. Anything else is worth a line.
     if (!(thrown instanceof common.CommandError)) {
-      process.stderr.write(`lxcfs heal: ${thrown instanceof Error ? thrown.message : thrown}\n`);
+      process.stderr.write(
+        `lxcfs heal: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`,
+      );
     }
     return false;
   }
