@@ -16,7 +16,7 @@ import type { HostPid, PidNamespaceId } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
 import type { Container } from "./container.ts";
 import { containerPathOf, type ProcessPlace } from "./container_path.ts";
-import { initOfPidNamespace, namespaceOf, pidNamespaceOf } from "./pid_namespace.ts";
+import { initOfPidNamespace, pidNamespaceOf } from "./pid_namespace.ts";
 import type { ContainerRegistry } from "./registry.ts";
 
 export interface ResolverOptions {
@@ -135,7 +135,9 @@ export class CallerResolver {
     const places = new Map<Hierarchy, ProcessPlace>();
     for (const [hierarchy, path] of cgroupPaths(layout, cgroupText)) {
       const given = inherited && rootsOf(inherited, hierarchy);
-      const mountRoots = rootsOf(roots, hierarchy).filter((root) => !given?.includes(root));
+      const mountRoots = rootsOf(roots, hierarchy).filter(
+        (root) => !given?.includes(root) || root === path || `${root}/init.scope` === path,
+      );
       places.set(hierarchy, { path, mountRoots });
     }
     return places;
@@ -143,16 +145,14 @@ export class CallerResolver {
 
   /**
    * The same for the first process of a pid namespace. What its parent sees as well was mounted for
-   * the container around it, and does not say where this one begins; unless both are in one mount
-   * namespace (unshare(1) made the container), where it can't be told who mounted what.
+   * the container around it, and does not say where this one begins; unless it is this one's own cgroup
+   * (unshare(1) makes a container and stays its init's parent, with the same mounts).
    */
   #initPlaces(init: HostPid, cgroupText: string): Map<Hierarchy, ProcessPlace> {
     const { procRoot } = this.#options;
     const status = tryReadFile(`${procRoot}/${init}/status`);
     const parent = status === undefined ? undefined : statusNumber(status, "PPid");
-    const own = namespaceOf(procRoot, init, "mnt");
-    const apart = parent !== undefined && namespaceOf(procRoot, parent, "mnt") !== own;
-    return this.#places(init, cgroupText, apart ? this.#mountRoots(parent) : undefined);
+    return this.#places(init, cgroupText, parent ? this.#mountRoots(parent) : undefined);
   }
 
   #mountRoots(pid: number): MountRoots {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Container } from "../support/container.ts";
 import type { Server } from "../support/server.ts";
 import { waitFor } from "../support/wait.ts";
-import { startServer } from "./guest.ts";
+import { START_MS, startServer } from "./guest.ts";
 import { Reader } from "./reader.ts";
 
 let server: Server;
@@ -44,7 +44,7 @@ async function setFrozen(container: Container, on: boolean): Promise<void> {
 
 test("freezing a reading container stops neither others nor, afterwards, itself", async () => {
   const reader = new Reader(frozen, "/proc/meminfo", "MemTotal:          65536 kB");
-  await waitFor("the reader has read", () => reader.reads() > 5, 30_000);
+  await waitFor("the reader has read", () => reader.reads() > 5, START_MS);
   for (let round = 0; round < 3; round++) {
     await setFrozen(frozen, true);
     await sleep(300); // what it said before it froze is still on its way
@@ -58,7 +58,7 @@ test("freezing a reading container stops neither others nor, afterwards, itself"
     await sleep(500);
     assert.equal(reader.reads(), before, "the frozen container goes on reading");
     await setFrozen(frozen, false);
-    await waitFor("the thawed container reads on", () => reader.reads() > before + 5, 30_000);
+    await waitFor("the thawed container reads on", () => reader.reads() > before + 5, START_MS);
   }
   assert.deepEqual(await reader.stop(), []);
 });

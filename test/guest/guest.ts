@@ -19,8 +19,8 @@ export const limitsAreV1: boolean = layout !== "v2";
 /** CPUs and memory of the machine as test/vm starts it. */
 export const MACHINE = { cpus: 4, memoryMib: 2048, swapMib: 1024 } as const;
 
-/** How long a program in emulation may take to come up. */
-export const START_MS = 90_000;
+/** How long a program may take to come up; many times that in emulation (see `waitFor`). */
+export const START_MS = 15_000;
 
 /**
  * LXCFS_TEST_SERVER=peer runs a suite on Debian's lxcfs, to tell a test's faults from ours. Not

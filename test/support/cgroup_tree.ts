@@ -102,7 +102,11 @@ export class CgroupTree {
   /** sh lines that move the shell itself into the deepest cgroup. */
   joinScript(path: string = this.path): string {
     return this.directories(path)
-      .map((directory) => `echo 0 > '${directory}/cgroup.procs'`)
+      .flatMap((directory) => [
+        `directory='${directory}'`,
+        `if [ -d "$directory${INIT_SCOPE}" ]; then directory=$directory${INIT_SCOPE}; fi`,
+        'echo 0 > "$directory/cgroup.procs"',
+      ])
       .join("\n");
   }
 
@@ -129,12 +133,28 @@ function makeChain(hierarchy: Hierarchy, top: string, levels: readonly string[])
   }
 }
 
+/**
+ * Where the processes of a v2 cgroup go when it gets children, as systemd does it: a cgroup has
+ * processes or children with controllers, never both (Documentation/admin-guide/cgroup-v2.rst, "No
+ * Internal Process Constraint").
+ */
+const INIT_SCOPE = "/init.scope";
+
 /** Lets children of a v2 cgroup have every controller it has; each on its own, as any may refuse. */
 function enableControllers(directory: string): void {
   const controllers = readFileSync(join(directory, "cgroup.controllers"), "utf8").trim();
+  // The root of the hierarchy has no type, and is exempt.
+  if (controllers !== "" && existsSync(join(directory, "cgroup.type"))) makeRoom(directory);
   for (const controller of controllers.split(" ")) {
     if (controller !== "") tryWrite(join(directory, "cgroup.subtree_control"), `+${controller}`);
   }
+}
+
+function makeRoom(directory: string): void {
+  const pids = readFileSync(join(directory, "cgroup.procs"), "utf8").split("\n").filter(Boolean);
+  if (pids.length === 0) return;
+  mkdirSync(directory + INIT_SCOPE, { recursive: true });
+  for (const pid of pids) tryWrite(`${directory}${INIT_SCOPE}/cgroup.procs`, pid);
 }
 
 /** A new v1 cpuset is empty and takes no process until it has CPUs and memory nodes. */

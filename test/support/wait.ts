@@ -8,9 +8,12 @@ export function sleepSync(ms: number): void {
   Atomics.wait(sleeper, 0, 0, ms);
 }
 
+/** How many times longer than on an ordinary machine things may take: in emulation, for example. */
+const patience = Number(process.env["LXCFS_TEST_PATIENCE"] ?? 1);
+
 /**
  * Polls `probe` until it returns something other than undefined or false.
- * @throws Error naming `what` after `timeoutMs`
+ * @throws Error naming `what` after `timeoutMs`, times LXCFS_TEST_PATIENCE
  */
 export async function waitFor<T>(
   what: string,
@@ -18,11 +21,12 @@ export async function waitFor<T>(
   timeoutMs = 10_000,
   everyMs = 10,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const patientMs = timeoutMs * patience;
+  const deadline = performance.now() + patientMs;
   for (;;) {
     const found = probe();
     if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline) throw new Error(`Timed out (${timeoutMs} ms): ${what}`);
+    if (performance.now() > deadline) throw new Error(`Timed out (${patientMs} ms): ${what}`);
     await sleep(everyMs);
   }
 }

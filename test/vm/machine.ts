@@ -76,6 +76,7 @@ export class Machine {
   readonly #qmp: Qmp;
   readonly #ctl: Socket;
   readonly #lines: string[] = [];
+  readonly #environment: Readonly<Record<string, string>>;
   #jobs = 0;
   #alive = true;
   /** The guest's /dev/hvc0, when asked for. */
@@ -84,8 +85,11 @@ export class Machine {
   private constructor(
     run: string,
     qemu: ChildProcess,
+    layout: Layout,
     sockets: { qmp: Socket; ctl: Socket; terminal: Socket | undefined },
   ) {
+    // emulation: what a test waits for takes longer
+    this.#environment = { LXCFS_VM_LAYOUT: layout, LXCFS_TEST_PATIENCE: "8" };
     this.#run = run;
     this.#qemu = qemu;
     this.#qmp = new Qmp(sockets.qmp);
@@ -167,7 +171,7 @@ export class Machine {
         Promise.all([listeners.qmp.socket, listeners.ctl.socket, listeners.terminal?.socket]),
         died,
       ]);
-      const machine = new Machine(run, qemu, { qmp, ctl, terminal: term });
+      const machine = new Machine(run, qemu, options.layout, { qmp, ctl, terminal: term });
       try {
         await machine.#comeUp(options);
         return machine;
@@ -237,7 +241,8 @@ export class Machine {
     mkdirSync(folder);
     writeFileSync(join(folder, "out"), "");
     writeFileSync(join(folder, "err"), "");
-    const lines = Object.entries(options.env ?? {}).map(([k, v]) => `export ${k}=${quote(v)}`);
+    const given = { ...this.#environment, ...options.env };
+    const lines = Object.entries(given).map(([k, v]) => `export ${k}=${quote(v)}`);
     if (options.cwd !== undefined) lines.unshift(`cd ${quote(options.cwd)} || exit 126`);
     lines.push(`exec ${command.map(quote).join(" ")}`);
     writeFileSync(join(folder, "cmd"), `${lines.join("\n")}\n`);

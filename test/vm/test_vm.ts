@@ -44,7 +44,6 @@ async function runSuite(
   const options = ["--test-concurrency=1", `--test-timeout=${timeoutMs}`, ...reporters];
   const status = await machine.job(["node", "--test", ...options, ...files], {
     cwd: GUEST_PROJECT,
-    env: { LXCFS_VM_LAYOUT: layout },
     timeoutMs: timeoutMs * files.length,
   });
   let tap = "";
