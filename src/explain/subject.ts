@@ -1,7 +1,7 @@
 /** The process that is asked about: its container as the server finds it, and how it reads files. */
 import { existsSync } from "node:fs";
 import { lxcfsMounts } from "../attach/find_mounts.ts";
-import { deviceOf, locate, LXCFS_TYPE, topmost, type Location } from "../attach/mount_table.ts";
+import { deviceOf, locate, LXCFS_TYPE, type Location } from "../attach/mount_table.ts";
 import type { Container } from "../caller/container.ts";
 import { ContainerRegistry } from "../caller/registry.ts";
 import { CallerResolver } from "../caller/resolver.ts";
@@ -67,7 +67,7 @@ export function attachmentOf(mounts: readonly Mount[], path: string): Attachment
 }
 
 /** Where in which lxcfs filesystem the process finds `path`; `undefined`: it is not lxcfs's. */
-export function lxcfsDeviceAt(mounts: readonly Mount[], path: string): Location | undefined {
+function lxcfsDeviceAt(mounts: readonly Mount[], path: string): Location | undefined {
   const devices = new Set(mounts.filter(({ type }) => type === LXCFS_TYPE).map(deviceOf));
   if (devices.size === 0) return undefined;
   const found = locate(mounts, path);
@@ -97,10 +97,4 @@ export function summarizeAttachments(procRoot: string, pid: number): AttachmentS
   const [only, ...others] = kinds;
   const how = only === undefined ? "kernel" : others.length > 0 ? "mixed" : only;
   return { files: mounts.length, how, devices: [...new Set(mounts.map(deviceOf))] };
-}
-
-/** The superblock of the filesystem mounted on exactly `path` in this process's own namespace. */
-export function deviceMountedOn(procRoot: string, path: string): string | undefined {
-  const mount = topmost(parseMountinfo(readFile(`${procRoot}/self/mountinfo`)), path);
-  return mount && deviceOf(mount);
 }

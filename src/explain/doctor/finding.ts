@@ -1,7 +1,7 @@
 /** What the doctor says: one thing that is wrong, or right, and what to do. */
 
 /** `ok`; `note`: works, but less well than it could; `warning`: some containers see wrong values; `error`: nothing works. */
-export type Severity = "ok" | "note" | "warning" | "error";
+type Severity = "ok" | "note" | "warning" | "error";
 
 export interface Finding {
   /** Names the check; scripts go by it. */

@@ -16,7 +16,7 @@ export interface Evidence {
 }
 
 /** Options of the mount that decide contents. */
-export interface ServerSettings {
+interface ServerSettings {
   readonly cpuPolicy: string;
   readonly swap: boolean;
   readonly zswap: boolean;
