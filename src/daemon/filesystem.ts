@@ -184,7 +184,7 @@ function createSource(
     nowMs: monotonicMs,
     newest: newestOf(state),
     freshnessMs,
-    onMake: context.slow,
+    onMake: () => context.slow(),
     onError: (error, path) => {
       const cause = error instanceof Error ? error.message : String(error);
       log.warn("a file could not be made and was replaced", { path, cause });

@@ -104,8 +104,7 @@ void suite("cached files", { skip: whyNoMounts() }, () => {
       `^MemTotal: +(?:${mib}) kB\\nMemFree: .*\\nDirectMap[^\\n]* kB *\\n$`;
     const limit = small.cgroups
       .directories()
-      .map((directory) => ["memory.limit_in_bytes", "memory.max"].map((n) => join(directory, n)))
-      .flat()
+      .flatMap((path) => [join(path, "memory.limit_in_bytes"), join(path, "memory.max")])
       .find((path) => existsSync(path));
     assert.ok(limit !== undefined);
     const [first, second, other] = [64, 96, 200].map((mib) => String(mib * 1024));
