@@ -79,6 +79,8 @@ const S_IFREG = 0o100000;
 const PERMISSIONS = 0o7777;
 const ANCESTOR_MODE = S_IFDIR | 0o555;
 const SELF = Buffer.from(".");
+/** POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM. */
+const ALWAYS_READY = 0x145;
 /** Handles from here on tell who opened the file for writing. */
 const WRITER = 2 ** 52;
 
@@ -312,6 +314,8 @@ export function cgroupTreeOf(options: CgroupTreeOptions): CgroupTree {
     if (actor.filesystemUid === uid && actor.filesystemGid === gid) return;
     const fd = openEntry(directoryFd, name, O_RDONLY);
     try {
+      // Not what was made a moment ago: somebody put another one in its place.
+      if (fstatSync(fd).uid !== actor.filesystemUid) return;
       for (const each of direntsOf(fd, direntBuffer)) changeOwnerAt(fd, each.name, uid, gid);
       fchownSync(fd, uid, gid);
     } finally {
@@ -452,7 +456,7 @@ export function cgroupTreeOf(options: CgroupTreeOptions): CgroupTree {
           const { step } = stands;
           const name = step === undefined ? undefined : cgroups.nameOf(mounted, step);
           if (request.offset === 0 && step !== undefined && name !== undefined) {
-            reply.dirent(step, name.toString("utf8"), S_IFDIR, 1);
+            reply.dirent(step, name, S_IFDIR, 1);
           }
           return reply.length;
         }
@@ -463,10 +467,10 @@ export function cgroupTreeOf(options: CgroupTreeOptions): CgroupTree {
           try {
             if (request.offset > 0) seekTo(fd, request.offset);
             for (const { ino, name, type, next } of direntsOf(fd, direntBuffer)) {
-              const text = name.toString("utf8");
+              const text = name.toString("latin1");
               if (text === "." || text === ".." || isHidden(seen, text)) continue;
               const mode = type === "directory" ? S_IFDIR : S_IFREG;
-              if (!reply.dirent(ino, text, mode, next)) break;
+              if (!reply.dirent(ino, name, mode, next)) break;
             }
           } finally {
             closeFd(fd);
@@ -510,6 +514,9 @@ export function cgroupTreeOf(options: CgroupTreeOptions): CgroupTree {
         return 0;
       });
     },
+
+    /** Events of these files are not passed on: what can be read can be read at once. */
+    poll: (request, reply) => reply.polled(request.events & ALWAYS_READY),
 
     mknod: () => -errno.EPERM,
     create: () => -errno.EPERM,

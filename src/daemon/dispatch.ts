@@ -41,7 +41,8 @@ export function dispatch({ files, tree, late, slow }: DispatchOptions): Operatio
       // Whoever asked may be gone by now, or another: nothing is done in its name any more.
       if (late()) return -errno.EIO;
       if (isSlow) slow();
-      return (inTree ? ofCgroup : ofTop)?.(request, reply) ?? -errno.ENOSYS;
+      // ENOSYS would switch the operation off for the whole connection.
+      return (inTree ? ofCgroup : ofTop)?.(request, reply) ?? -errno.EOPNOTSUPP;
     };
   };
   const routed: Record<string, Method> = {};

@@ -223,6 +223,10 @@ void describe("confinement", { skip: whyNoMounts() || whyNoProbe() }, () => {
       mine.exec(["mkdir", odd]);
       assert.ok(mine.exec(["ls", tree.own]).includes("ü (deleted)"));
       mine.exec(["rmdir", odd]);
+      // No UTF-8: made and found by the shell's own bytes.
+      const bytes =
+        'cd "$1" && d=$(printf \'x\\377y\') && mkdir "$d" && ls | grep -aq "$d" && rmdir x*y';
+      mine.exec(["sh", "-c", bytes, "sh", tree.own], { environment: { LC_ALL: "C" } });
     }
   });
 });

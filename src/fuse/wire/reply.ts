@@ -190,10 +190,16 @@ export class Reply {
   /**
    * Adds one entry (`struct fuse_dirent`) to the answer of a READDIR, which in the end is `length`.
    * @param nextOffset where a later READDIR goes on after this entry: never 0
+   * @param name as bytes where it need not be UTF-8
    * @param mode whose file type bits become the entry's type; 0 is "unknown"
    * @returns false if it does not fit: the rest is for the next READDIR
    */
-  dirent(ino: number | bigint, name: string, mode: number, nextOffset: number): boolean {
+  dirent(
+    ino: number | bigint,
+    name: string | Uint8Array,
+    mode: number,
+    nextOffset: number,
+  ): boolean {
     const nameBytes = Buffer.byteLength(name);
     const entryBytes = (Size.DIRENT + nameBytes + 7) & ~7;
     if (this.length + entryBytes > this.#limitBytes) return false;
@@ -233,7 +239,7 @@ export class Reply {
     at: number,
     entryBytes: number,
     ino: number | bigint,
-    name: string,
+    name: string | Uint8Array,
     nameBytes: number,
     mode: number,
     nextOffset: number,
@@ -243,7 +249,8 @@ export class Reply {
     this.#u64(at + 8, nextOffset);
     this.#view.setUint32(at + 16, nameBytes, true);
     this.#view.setUint32(at + 20, mode === 0 ? DT.UNKNOWN : (mode >> 12) & 15, true);
-    this.buffer.write(name, nameAt, "utf8");
+    if (typeof name === "string") this.buffer.write(name, nameAt, "utf8");
+    else this.buffer.set(name, nameAt);
     this.buffer.fill(0, nameAt + nameBytes, at + entryBytes);
   }
 
