@@ -26,13 +26,13 @@ void describe("the Debian package", { skip }, () => {
     for (const version of ["9.0.0", "9.0.1"]) {
       const args = ["--node", process.execPath, "--version", version];
       const argv = ["sh", build, ...args, "--output", machine.exchange];
-      packages.push(run(argv, { timeoutMs: 180_000 }).trim());
+      packages.push(run(argv, { timeoutMs: 300_000 }).trim());
     }
   });
   after(async () => await machine?.stop());
 
   const sh = (script: string): string => {
-    const { status, stdout, stderr } = machine.sh(script, 120_000);
+    const { status, stdout, stderr } = machine.sh(script, 240_000);
     assert.equal(status, 0, `${script}: ${stdout}${stderr}`);
     return stdout;
   };

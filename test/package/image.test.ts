@@ -40,7 +40,7 @@ void describe("the container image", { skip }, () => {
     const script = join(projectRoot, "tools/build-image.sh");
     const image = join(directory, "image.tar");
     const args = ["--name", "lxcfs-ts:test", "--node", process.execPath, "--output", image];
-    run(["sh", script, ...args], { timeoutMs: 330_000 });
+    run(["sh", script, ...args], { timeoutMs: 800_000 });
     run(["tar", "-xf", image, "-C", directory]);
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
