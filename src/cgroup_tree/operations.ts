@@ -212,7 +212,8 @@ export function cgroupTreeOf(options: CgroupTreeOptions): CgroupTree {
     const fd = openAs(seen, identity, O_RDONLY);
     let text: Buffer;
     try {
-      text = readFdBytes(fd);
+      // A copy: translating it reads other files into the same memory.
+      text = Buffer.from(readFdBytes(fd));
     } finally {
       closeFd(fd);
     }
@@ -519,7 +520,7 @@ export function cgroupTreeOf(options: CgroupTreeOptions): CgroupTree {
     poll: (request, reply) => reply.polled(request.events & ALWAYS_READY),
 
     mknod: () => -errno.EPERM,
-    create: () => -errno.EPERM,
+    create: () => -errno.EACCES,
     unlink: () => -errno.EPERM,
     rename: () => -errno.EPERM,
     symlink: () => -errno.EPERM,

@@ -16,9 +16,9 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
-import { Lab, whyNoMounts } from "../support/lab.ts";
+import { type Lab, whyNoMounts } from "../support/lab.ts";
 import { type Call, MAKING, PATH_CALLS, Probe, whyNoProbe } from "./probe.ts";
-import { hierarchyNames, type Tree, treeOf } from "./trees.ts";
+import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
 
 const NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
 
@@ -30,7 +30,7 @@ void describe("confinement", { skip: whyNoMounts() || whyNoProbe() }, () => {
   let unmounted: Container;
   let theirs: Container;
   before(async () => {
-    lab = await Lab.open({ args: ["--enable-cgroup"] });
+    lab = await openLab();
     probe = new Probe();
     mine = await lab.container();
     mapped = await lab.container({ userBase: 400_000 });

@@ -13,9 +13,9 @@ import type { Readable, Writable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { errnoName } from "../../src/sys/errno.ts";
 import type { Container } from "../support/container.ts";
-import { Lab, whyNoMounts } from "../support/lab.ts";
+import { type Lab, whyNoMounts } from "../support/lab.ts";
 import { Probe, whyNoProbe } from "./probe.ts";
-import { hierarchyNames, type Tree, treeOf } from "./trees.ts";
+import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
 
 const RUN_MS = Number(process.env["LXCFS_FUZZ_MS"] ?? 6000);
 const ROUND = 60;
@@ -120,7 +120,7 @@ void describe("two containers at random", { skip: whyNoMounts() || whyNoProbe() 
   let lab: Lab;
   let probe: Probe;
   before(async () => {
-    lab = await Lab.open({ args: ["--enable-cgroup"] });
+    lab = await openLab();
     probe = new Probe();
   });
   after(async () => {

@@ -4,11 +4,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
-import { Lab, whyNoMounts } from "../support/lab.ts";
+import { type Lab, whyNoMounts } from "../support/lab.ts";
 import { run } from "../support/run.ts";
 import { waitFor } from "../support/wait.ts";
 import { Probe, whyNoProbe } from "./probe.ts";
-import { hierarchyNames, type Tree, treeOf } from "./trees.ts";
+import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
 
 const PROCESSES = 10_000;
 /** The best of several reads: what it costs, not what else this machine does. */
@@ -48,7 +48,7 @@ void describe("large and deep", { skip: whyNoMounts() || whyNoProbe() }, () => {
   let probe: Probe;
   let mine: Container;
   before(async () => {
-    lab = await Lab.open({ args: ["--enable-cgroup"] });
+    lab = await openLab();
     probe = new Probe();
     mine = await lab.container();
   });

@@ -7,10 +7,10 @@ import { chownSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
-import { Lab, whyNoMounts } from "../support/lab.ts";
+import { type Lab, whyNoMounts } from "../support/lab.ts";
 import { waitFor } from "../support/wait.ts";
 import { Probe, whyNoProbe } from "./probe.ts";
-import { hierarchyNames, type Tree, treeOf } from "./trees.ts";
+import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
 
 const USER_BASE = 500_000;
 
@@ -52,7 +52,7 @@ void describe("processes in the cgroup tree", { skip: whyNoMounts() || whyNoProb
   let mine: Container;
   let mapped: Container;
   before(async () => {
-    lab = await Lab.open({ args: ["--enable-cgroup"] });
+    lab = await openLab();
     probe = new Probe();
     mine = await lab.container();
     mapped = await lab.container({ userBase: USER_BASE });

@@ -2,6 +2,7 @@
 import { basename, join } from "node:path";
 import { mountedHierarchies } from "../support/cgroup_tree.ts";
 import type { Container } from "../support/container.ts";
+import { Lab } from "../support/lab.ts";
 
 /** Directories of the hierarchies that the suites use: one of each version, where there is one. */
 export function hierarchyNames(): string[] {
@@ -29,4 +30,19 @@ export function treeOf(mountpoint: string, name: string, container: Container): 
   const realTop = found?.mountpoint ?? `/nothing/${name}`;
   const { path } = container.cgroups;
   return { name, top, own: join(top, path), realTop, realOwn: join(realTop, path) };
+}
+
+/** How long a server may take to come up, in emulation on a busy machine. */
+const START_MS = 90_000;
+
+/** A server that serves the cgroup tree. */
+export async function openLab(): Promise<Lab> {
+  const lab = await Lab.open({ args: ["--enable-cgroup"], wait: false });
+  try {
+    await lab.server.answers(START_MS);
+    return lab;
+  } catch (error) {
+    lab.server.kill();
+    throw error;
+  }
 }

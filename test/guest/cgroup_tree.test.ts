@@ -19,7 +19,7 @@ function mounts(mountpoint: string): string[] {
   return [
     "lxc.mount.auto =",
     "lxc.mount.auto = proc:mixed sys:mixed",
-    "lxc.namespace.keep = cgroup",
+    "lxc.namespace.keep = cgroup user",
     "lxc.mount.entry = tmpfs sys/fs/cgroup tmpfs rw,nosuid,nodev,mode=755 0 0",
     ...readdirSync(tree).map(
       (name) => `lxc.mount.entry = ${tree}/${name} sys/fs/cgroup/${name} none bind,create=dir 0 0`,
