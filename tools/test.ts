@@ -36,8 +36,6 @@ const SUITES: readonly Suite[] = [
   { name: "tools", folder: "tools", concurrency: 2, timeoutSeconds: 120 },
   { name: "bench", folder: "bench", concurrency: 2, timeoutSeconds: 120 },
   ...folders().map((folder) => suite(folder)),
-  // Builds the guest, the first time.
-  suite("vm", 1200),
 ];
 
 /**
