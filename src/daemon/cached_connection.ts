@@ -96,7 +96,7 @@ export class CachedConnection {
       // A predecessor mounted it and died before INIT was answered.
       if (errnoOf(error) !== errno.EINVAL) throw error;
     }
-    handshake("cached", cachedFd, this.#state, this.#generation, this.#log);
+    handshake("cached", cachedFd, true, this.#state, this.#generation, this.#log);
   }
 
   #await(): void {

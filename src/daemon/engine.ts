@@ -27,12 +27,20 @@ export type End = "stopped" | "unmounted";
  */
 const WANTED = DEFAULT_INIT_FLAGS.filter((name) => name !== "ASYNC_DIO");
 
+/**
+ * With it containers may mount our files with ids of their own (idmapped mounts, Linux 6.12), and the
+ * kernel tells no ids of callers any more: the cgroup tree, which needs those, goes without.
+ */
+const WANTED_WITH_IDMAP: typeof WANTED = [...WANTED, "ALLOW_IDMAP"];
+
 /** Largest write: what a slot holds besides the headers. */
 const MAX_WRITE_BYTES = SLOT_BUFFER_BYTES - 4096;
 
 export interface EngineParts {
   readonly connection: Connection;
   readonly fuseFd: number;
+  /** Whether callers' ids may be left untold, so that mounts can be idmapped. */
+  readonly idmap: boolean;
   readonly state: SharedState;
   readonly operations: Operations;
   readonly log: Logger;
@@ -57,7 +65,7 @@ export class Engine {
     this.#session = new Session(new DeviceChannel(parts.fuseFd), parts.operations, {
       ...(negotiated && { negotiated }),
       maxWriteBytes: MAX_WRITE_BYTES,
-      want: WANTED,
+      want: parts.idmap ? WANTED_WITH_IDMAP : WANTED,
       onInit: (outcome: Negotiated) => keepNegotiated(parts.state, parts.connection, outcome),
       onError: (error, opcode) => {
         const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -13,6 +13,7 @@ import { abandonedSlots } from "./workers.ts";
 export function handshake(
   connection: Connection,
   fuseFd: number,
+  idmap: boolean,
   state: SharedState,
   generation: number,
   log: Logger,
@@ -20,7 +21,7 @@ export function handshake(
   const left = abandonedSlots(state, generation, connection).find((slot) => slot.busy);
   const slot = left ?? takeSlot(state, generation, connection);
   if (slot === undefined) throw new Error("Cannot answer INIT: no slot is free");
-  const engine = new Engine(slot, { connection, fuseFd, state, operations: {}, log });
+  const engine = new Engine(slot, { connection, fuseFd, idmap, state, operations: {}, log });
   if (left === undefined && !engine.receive()) throw new Error("Cannot answer INIT: not mounted");
   if (!engine.holdsInit) throw new Error("Cannot answer INIT: another request came first");
   engine.execute();

@@ -85,7 +85,8 @@ export class Server {
     this.#listenToSignals();
     if (this.#state.get("protocolMajor") === 0) {
       const { handshake } = await import("./handshake.ts");
-      handshake("main", this.#config.fuseFd, this.#state, this.#generation, this.#log);
+      const idmap = !this.#config.view.cgroupTree;
+      handshake("main", this.#config.fuseFd, idmap, this.#state, this.#generation, this.#log);
     }
     if (this.#role === "restart") {
       this.#log.warn("the server before this one died; its requests are executed again", {

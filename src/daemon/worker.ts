@@ -74,7 +74,8 @@ function work(order: WorkerOrder): void {
       : createCachedFilesystem(context, order.wakeFd);
   if (order.selfTest) selfTest(operations);
   const { connection } = order;
-  const parts = { connection, fuseFd, state, operations, log, row, answered, lead };
+  const idmap = connection === "cached" || !config.view.cgroupTree;
+  const parts = { connection, fuseFd, idmap, state, operations, log, row, answered, lead };
   const engine = new Engine(slot, parts);
   post({ kind: "started" });
   if (late) engine.execute();
