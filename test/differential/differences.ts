@@ -62,6 +62,12 @@ export const DIFFERENCES: readonly Difference[] = [
     holds: (_, theirs) => number(theirs) === 0,
   },
   {
+    file: "proc/meminfo",
+    field: /^(Slab|SUnreclaim)$/,
+    why: "On v1 the peer shows 0; ours is the kernel's memory that the cgroup was charged, which v1 does not divide further.",
+    holds: (_, theirs) => number(theirs) === 0,
+  },
+  {
     file: "proc/swaps",
     field: /^text$/,
     why: "The kernel separates the heads of the last columns by two tabs, and so do we.",
