@@ -50,6 +50,8 @@ export interface DaemonConfig {
   readonly stateFd: number;
   /** Of the second connection, whose pages the kernel caches; -1 where nothing may be cached. */
   readonly cachedFd: number;
+  /** A dead mount was found at the start: containers may still have files of it. */
+  readonly heal: boolean;
   /** The locked pidfile, the holder's own; -1 where it has none. */
   readonly lockFd: number;
 }
@@ -77,6 +79,7 @@ export const DEFAULT_CONFIG: DaemonConfig = {
   fuseFd: -1,
   stateFd: -1,
   cachedFd: -1,
+  heal: false,
   lockFd: -1,
 };
 

@@ -22,7 +22,7 @@ import { escapeMountPath, liveness, MOUNT_TYPE, mountTypeAt } from "./mountpoint
 import { parseMountOptions } from "./mount_options.ts";
 import { controlDirectory, controlSocketPath } from "./paths.ts";
 import { PidfileHeldError, takePidfile } from "./pidfile.ts";
-import { createState } from "./state.ts";
+import { createState, openState } from "./state.ts";
 import type { Status } from "./status.ts";
 
 /** Dead mounts that may be stacked on one mountpoint, one for each start that nobody cleaned up. */
@@ -34,7 +34,7 @@ export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=1", "--max-
 /** What of the configuration the front itself finds out. */
 export type FrontRequest = Omit<
   DaemonConfig,
-  "fuseFd" | "stateFd" | "cachedFd" | "lockFd" | "pidfile" | "controlSocket"
+  "fuseFd" | "stateFd" | "cachedFd" | "lockFd" | "heal" | "pidfile" | "controlSocket"
 > & { readonly pidfile: string | undefined; readonly mountOptions: string };
 
 /**
@@ -50,11 +50,19 @@ export async function start(request: FrontRequest): Promise<never> {
   const runtimeDir = resolve(request.runtimeDir);
   const pidfile = resolve(request.pidfile ?? join(runtimeDir, "lxcfs.pid"));
   const controlSocket = controlSocketPath(runtimeDir, mountpoint);
-  const orphan = await freeMountpoint(mountpoint, controlSocket);
+  const { orphan, foundDead } = await freeMountpoint(mountpoint, controlSocket);
   makeDirectory(controlDirectory(runtimeDir));
   const lockFd = lock(pidfile);
   const { mountOptions: _, ...rest } = request;
-  const config = { ...rest, mountpoint, runtimeDir, pidfile, controlSocket, lockFd };
+  const config = {
+    ...rest,
+    mountpoint,
+    runtimeDir,
+    pidfile,
+    controlSocket,
+    lockFd,
+    heal: foundDead,
+  };
   harden();
   if (orphan) adopt(config, orphan);
   const fuseFd = openFuse();
@@ -87,6 +95,7 @@ function adopt(
   const pidfd = pidfdOpen(orphan.serverPid);
   const fuseFd = pidfdGetfd(pidfd, orphan.fuseFd);
   const stateFd = pidfdGetfd(pidfd, orphan.stateFd);
+  openState(stateFd).add("mountsAdopted");
   // A server of an earlier version has no second connection.
   const theirs = orphan.cachedFd ?? -1;
   const cachedFd = theirs < 0 ? -1 : pidfdGetfd(pidfd, theirs);
@@ -141,7 +150,10 @@ function findShell(): string {
  * mounts, whoever left them, are detached.
  * @returns the status of a server that serves there but has no holder: it can be adopted
  */
-async function freeMountpoint(path: string, controlSocket: string): Promise<Status | undefined> {
+async function freeMountpoint(
+  path: string,
+  controlSocket: string,
+): Promise<{ orphan: Status | undefined; foundDead: boolean }> {
   for (let detached = 0; detached < MAX_STACKED; detached++) {
     const type = mountTypeAt(path);
     if (type?.startsWith("fuse") === true) {
@@ -154,7 +166,7 @@ async function freeMountpoint(path: string, controlSocket: string): Promise<Stat
       if (type === MOUNT_TYPE) {
         const { askStatus } = await import("./control.ts");
         const status = await askStatus(controlSocket).catch(() => undefined);
-        if (status?.holderAlive === false) return status;
+        if (status?.holderAlive === false) return { orphan: status, foundDead: detached > 0 };
         const who = status ? ` (process ${status.holderPid}, version ${status.version})` : "";
         throw new Error(
           `Cannot mount on ${path}: a live lxcfs${who} serves it already; end that first, ` +
@@ -169,7 +181,7 @@ async function freeMountpoint(path: string, controlSocket: string): Promise<Stat
       );
     }
     if (!stat.isDirectory()) throw new Error(`Cannot mount on ${path}: it is not a directory`);
-    return undefined;
+    return { orphan: undefined, foundDead: detached > 0 };
   }
   throw new Error(
     `Cannot mount on ${path}: more than ${MAX_STACKED} dead mounts are stacked there`,

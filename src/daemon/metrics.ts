@@ -23,7 +23,6 @@ const WORD_METRICS: readonly (readonly [StateWord, string, Kind, string])[] = [
   ["workerDeaths", "worker_deaths_total", "counter", "Serving threads that died of an exception."],
   ["mountsAdopted", "mounts_adopted_total", "counter", "Mounts taken over from another server."],
   ["mountsHealed", "mounts_healed_total", "counter", "Dead mounts replaced in containers."],
-  ["containers", "containers", "gauge", "Containers known at this moment."],
   ["hostView", "host_view", "gauge", "1 while all callers are shown the host's values."],
   ["startSeconds", "start_time_seconds", "gauge", "When the mount was made, Unix time."],
 ];

@@ -122,6 +122,10 @@ export class Server {
     const modules = await import("./services.ts");
     while (!this.#ready) await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
     if (this.#role === "restart") modules.resend(this.#config, this.#state, this.#log);
+    if (this.#config.heal && this.#role === "first") {
+      const { healContainers } = await import("./healing.ts");
+      healContainers(this.#config, this.#state, this.#log);
+    }
     if (this.#config.cachedFd >= 0) {
       const { CachedConnection } = await import("./cached_connection.ts");
       this.#cached = new CachedConnection(this.#config, this.#state, this.#generation, this.#log);
@@ -196,8 +200,9 @@ export class Server {
   async #unmountAndEnd(): Promise<void> {
     // Before there are any: a bad end has the holder take the mount away.
     if (this.#services === undefined) exitNow(1);
+    const services = await this.#services;
     this.#cached?.unmount();
-    (await this.#services).end();
+    services.end();
     this.#drain();
   }
 

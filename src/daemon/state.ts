@@ -58,8 +58,6 @@ const WORDS = [
   "allocatedBytes",
   /** Seconds since the epoch when the mount was made. */
   "startSeconds",
-  /** Containers that the server knows at this moment. */
-  "containers",
   "mountsAdopted",
   "mountsHealed",
 ] as const;

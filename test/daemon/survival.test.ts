@@ -104,7 +104,8 @@ void test("an upgrade whose new version is broken leaves the old one serving, wh
     const filesystem = join(installed, "dist/src/daemon/filesystem.js");
     writeFileSync(
       filesystem,
-      `export function createFilesystem() { return { lookup() { throw new Error("broken build"); } }; }`,
+      `export function createFilesystem() { return { lookup() { throw new Error("broken build"); } }; }
+       export const createCachedFilesystem = createFilesystem;`,
     );
     const broken = tryRun(upgrade);
     assert.equal(broken.status, 1);

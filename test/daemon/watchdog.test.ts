@@ -28,9 +28,10 @@ void test(
     try {
       const file = join(server.mountpoint, "proc/meminfo");
       const before = await statusWhen(server, "two workers", (status) => status.workers === 2);
+      // Of the two, only the one that leads waits there.
       const [tid] = await waitFor("a waiting thread", () => {
         const tids = servingThreads(before.serverPid, before.fuseFd);
-        return tids.length === 2 && tids;
+        return tids.length > 0 && tids;
       });
       // Its next answer is written six seconds late.
       const strace = spawn(
