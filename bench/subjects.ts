@@ -99,7 +99,9 @@ export class Stage {
     }
     const container = await Container.start({ depth, limits, limitLevel: 1, binds });
     const stage = new Stage(container, directory, paths);
-    for (const { target, sources } of servers.ours ? attachedSources(servers.ours, container) : []) {
+    for (const { target, sources } of servers.ours
+      ? attachedSources(servers.ours, container)
+      : []) {
       const file = target.slice(1);
       const source = sources.find((each) => existsSync(each));
       if (!files.includes(file) || source === undefined) continue;
