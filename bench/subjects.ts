@@ -7,6 +7,7 @@ import { bindingsFor } from "../src/attach/served.ts";
 import { Container } from "../test/support/container.ts";
 import type { Limits } from "../test/support/cgroup_tree.ts";
 import { guardWith } from "../test/support/guard.ts";
+import { run } from "../test/support/run.ts";
 import { Server } from "../test/support/server.ts";
 import type { Options } from "./options.ts";
 
@@ -108,7 +109,8 @@ export class Stage {
       const path = join(directory, "attached", file);
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, "");
-      container.exec(["mount", "--bind", source, path]);
+      // In its mount namespace only: a process in the container does not find the source.
+      run(["nsenter", "-t", `${container.initPid}`, "-m", "--", "mount", "--bind", source, path]);
       paths.set(`attached ${file}`, path);
     }
     return stage;

@@ -7,7 +7,7 @@ import { readSync } from "node:fs";
 import { workerData } from "node:worker_threads";
 import { DeviceChannel } from "../fuse/channel.ts";
 import { Notifier } from "../fuse/notify.ts";
-import { monotonicMs } from "../fuse/watch.ts";
+import { monotonicMs } from "../sys/clock.ts";
 import { POLL, pollFd } from "../sys/native.ts";
 import { invalidationsOf } from "./filesystem_memory.ts";
 import { openState } from "./state.ts";

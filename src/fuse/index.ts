@@ -28,7 +28,8 @@ export { Notifier } from "./notify.ts";
 export type * from "./operations.ts";
 export { Session } from "./session.ts";
 export type { SessionCounts, SessionOptions } from "./session.ts";
-export { monotonicMs, Watch, WATCH_WORDS, watchBegin, watchEnd, watchRead } from "./watch.ts";
+export { monotonicMs } from "../sys/clock.ts";
+export { Watch, WATCH_WORDS, watchBegin, watchEnd, watchRead } from "./watch.ts";
 export type { WatchedOperation, WatchedRequest } from "./watch.ts";
 export {
   DT,

@@ -57,14 +57,6 @@ export interface WatchedRequest {
   readonly size: number;
 }
 
-// CLOCK_MONOTONIC minus this thread's performance.now(), whose origin differs between threads.
-const originMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
-/** CLOCK_MONOTONIC in milliseconds: comparable between threads and processes, unlike `performance.now`. */
-export function monotonicMs(): number {
-  return originMs + performance.now();
-}
-
 /** Writes the slot as an operation begins. */
 export function watchBegin(slot: Int32Array, request: WatchedRequest, nowMs: number): void {
   slot[Watch.UNIQUE_LOW] = request.uniqueLow;

@@ -34,6 +34,7 @@ const fn = {
   setxattr: libc.func("int setxattr(const char*, const char*, void*, size_t, int)"),
   removexattr: libc.func("int removexattr(const char*, const char*)"),
   close: libc.func("int close(int)"),
+  clock_gettime: libc.func("int clock_gettime(int, void*)"),
   eventfd: libc.func("int eventfd(uint, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
   fchdir: libc.func("int fchdir(int)"),
@@ -565,6 +566,16 @@ export function mapShared(fd: number, bytes: number): ArrayBuffer {
   if (koffi.address(address) === 0xffffffffffffffffn)
     throw new SystemError(`map fd ${fd}`, koffi.errno());
   return koffi.view(address, bytes);
+}
+
+const timespec = Buffer.alloc(16);
+
+/** CLOCK_BOOTTIME in nanoseconds: CLOCK_MONOTONIC and the time the machine was suspended. */
+export function boottimeNs(): number {
+  const CLOCK_BOOTTIME = 7;
+  fn.clock_gettime(CLOCK_BOOTTIME, timespec);
+  const seconds = timespec.readUInt32LE(0) + timespec.readUInt32LE(4) * 2 ** 32;
+  return seconds * 1e9 + timespec.readUInt32LE(8);
 }
 
 /** A descriptor that becomes readable when 8 bytes (a count) are written to it; reading resets it. */
