@@ -65,9 +65,12 @@ describe("healing", { skip: cannotRunLxcfs }, () => {
       procRoot: "/proc",
     });
 
-    assert.equal(report.dead.length, 1);
+    // Others on this machine may have dead mounts, too: those are not this test's to judge.
+    assert.ok(report.dead.length >= 1);
     assert.deepEqual(report.silent, []);
-    for (const outcome of report.outcomes) assert.equal(outcome.message, undefined);
+    const own = report.outcomes.filter(({ pid }) => containers.some((each) => each.pid === pid));
+    assert.ok(own.length >= 3);
+    for (const outcome of own) assert.equal(outcome.message, undefined);
     for (const container of containers) {
       for (const file of FILES) {
         const text = container.read(`/proc/${file}`);
@@ -76,7 +79,7 @@ describe("healing", { skip: cannotRunLxcfs }, () => {
       assert.match(container.read("/sys/devices/system/cpu/online"), /^\d/);
     }
     assert.deepEqual(healthy.mounts(/ \/(proc|sys)\S* .* fuse.lxcfs /), before);
-    const kinds = report.outcomes.map(({ steps }) => new Set(steps.map(({ did }) => did)));
+    const kinds = own.map(({ steps }) => new Set(steps.map(({ did }) => did)));
     assert.deepEqual(kinds[0], new Set(["replaced"]));
     assert.ok(kinds.some((kind) => kind.has("covered") && kind.size === 1));
   });
@@ -84,7 +87,8 @@ describe("healing", { skip: cannotRunLxcfs }, () => {
   it("finds nothing the second time", async () => {
     const options = { mountPoint: living.mountPoint, dryRun: false, procRoot: "/proc" };
     const report = await heal(pool, options);
-    assert.deepEqual(report.outcomes, []);
+    const own = report.outcomes.filter(({ pid }) => containers.some((each) => each.pid === pid));
+    assert.deepEqual(own, []);
   });
 
   it("heals a hundred containers in a second", async () => {

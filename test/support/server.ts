@@ -206,7 +206,7 @@ for cmdline in $(grep -lF '${directory}/' /proc/[0-9]*/cmdline 2>/dev/null); do
   children=$(cat /proc/$pid/task/*/children)
   kill -9 $pid $children
 done
-umount -l '${directory}/mnt'
+umount -l '${directory}/mnt' '${directory}'/run/lxcfs/*.cached
 rm -rf --one-file-system '${directory}'
 `;
 }
