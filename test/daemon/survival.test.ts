@@ -15,10 +15,21 @@ import { Readers } from "./readers.ts";
 const meminfo = (server: Server): string => join(server.mountpoint, "proc/meminfo");
 const pidfile = (server: Server): string => join(server.directory, "lxcfs.pid");
 
-/** The child that serves, as the kernel knows it: quicker than asking for the status. */
+/**
+ * The child that serves, as the kernel knows it: quicker than asking for the status. The holder's
+ * other child is a `sleep`, while it gives a server time that died before it served.
+ */
 function serverPidOf(holderPid: number): number | undefined {
   const children = readFileSync(`/proc/${holderPid}/task/${holderPid}/children`, "latin1");
-  return children.trim().split(" ").map(Number).find(Boolean);
+  return children.trim().split(" ").filter(Boolean).map(Number).find(isServer);
+}
+
+function isServer(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("\0serve\0");
+  } catch {
+    return false;
+  }
 }
 
 void test("the server is killed 20 times under load, and no read fails", async () => {
