@@ -27,6 +27,13 @@ need tmux tmux
 need java default-jdk-headless
 need javac default-jdk-headless
 need strace strace
+need curl curl
+need wget wget
+need debootstrap debootstrap
+need newuidmap uidmap
+need go golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev
+need zsh zsh
+need fish fish
 need cc gcc libc6-dev
 need unshare util-linux
 need mount mount
