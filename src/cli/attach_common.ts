@@ -84,9 +84,18 @@ export function findSubjects(named: readonly string[], all: boolean): Subject[] 
     return containers.map(({ pid, runtime, name }) => ({ pid, label: `${runtime}:${name}` }));
   return named.map((name) => {
     if (/^\d+$/.test(name)) return { pid: Number(name), label: `process ${name}` };
-    const container = containerCalled(containers, name);
-    return { pid: container.pid, label: `${container.runtime}:${container.name}` };
+    return subjectCalled(containers, name);
   });
+}
+
+/** The container of that name, even if the name is a number. @throws CommandError, NameError */
+export function containerSubject(name: string): Subject {
+  return subjectCalled(discoverContainers(), name);
+}
+
+function subjectCalled(containers: readonly FoundContainer[], called: string): Subject {
+  const { pid, runtime, name } = containerCalled(containers, called);
+  return { pid, label: `${runtime}:${name}` };
 }
 
 /** One of what each runtime is made of: a machine without it has no containers of that runtime. */

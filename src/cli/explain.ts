@@ -27,7 +27,7 @@ export function run(args: readonly string[]): Promise<number> {
               asked.path,
               text,
             );
-      if (container !== undefined) noteIfNotAttached("explain", asked);
+      if (container !== undefined) noteIfNotAttached("explain", "this one", asked);
       const json = { pid: asked.pid, container: container?.name ?? null, ...explanation };
       process.stdout.write(
         asked.json ? `${JSON.stringify(json, null, 2)}\n` : explanationText(explanation),

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import type { Status } from "../daemon/status.ts";
 import { filePath } from "../explain/file_name.ts";
 import { attachmentOf, mountsOf } from "../explain/subject.ts";
-import { CommandError, EXIT, findMountPoint, findSubjects } from "./attach_common.ts";
+import { CommandError, EXIT, containerSubject, findMountPoint } from "./attach_common.ts";
 import { findStatus } from "./mounts.ts";
 
 /** Options that all of these commands take. */
@@ -48,9 +48,10 @@ export async function question(name: string, args: readonly string[]): Promise<Q
   if (pid !== undefined && !/^[1-9]\d*$/.test(pid)) {
     throw new CommandError(EXIT.usage, `--pid takes a number, found "${pid}"`);
   }
-  // A container may be named by digits alone: then its runtime has to be said.
-  const [subject] = findSubjects([pid ?? container ?? ""], false);
-  if (subject === undefined) throw new CommandError(EXIT.unknown, "nobody goes by that name");
+  const subject =
+    container === undefined
+      ? { pid: Number(pid), label: `process ${pid}` }
+      : containerSubject(container);
   if (!existsSync(`/proc/${subject.pid}`)) {
     throw new CommandError(EXIT.unknown, `process ${subject.pid} does not exist any more`);
   }
@@ -71,10 +72,10 @@ export async function statusOrNone(
   }
 }
 
-/** Says on stderr if the process does not read the served file but the kernel's. */
-export function noteIfNotAttached(name: string, { pid, label, path }: Question): void {
+/** Says on stderr if the process does not read the served file but the kernel's. @param it the file here */
+export function noteIfNotAttached(name: string, it: string, { pid, label, path }: Question): void {
   if (attachmentOf(mountsOf("/proc", pid), `/${path}`) !== "kernel") return;
   process.stderr.write(
-    `lxcfs ${name}: note: ${label} has the kernel's own /${path}; "lxcfs attach ${pid}" gives it this one\n`,
+    `lxcfs ${name}: note: ${label} has the kernel's own /${path}; "lxcfs attach ${pid}" gives it ${it}\n`,
   );
 }

@@ -1,5 +1,5 @@
 /** `lxcfs show FILE --pid PID|--container NAME`: what that process reads, from outside. */
-import { servedText } from "../explain/served_text.ts";
+import { textReadBy } from "../explain/served_text.ts";
 import { Containers } from "../explain/subject.ts";
 import { command } from "./attach_common.ts";
 import { noteIfNotAttached, question } from "./explain_common.ts";
@@ -10,8 +10,8 @@ export function run(args: readonly string[]): Promise<number> {
     const containers = new Containers();
     try {
       const container = containers.of(asked.pid);
-      const text = servedText(asked.mountPoint, container, asked.path);
-      if (container !== undefined) noteIfNotAttached("show", asked);
+      const text = textReadBy(asked.pid, asked.mountPoint, container, asked.path);
+      if (container !== undefined) noteIfNotAttached("show", "its container's", asked);
       if (asked.json) {
         const { pid, path } = asked;
         const shown = { pid, container: container?.name ?? null, path: `/${path}`, text };

@@ -3,18 +3,21 @@
  * the kernel's file and the rule that decided. The values are the server's own words, so they cannot
  * differ from what the container reads; the reasons are found here, by reading the same cgroups.
  */
-import type { Explanation } from "./field.ts";
+import type { Explanation, Field } from "./field.ts";
 import type { Evidence } from "./fields/cgroup_rules.ts";
-import { explainCpuinfo, explainCpuList } from "./fields/cpus.ts";
+import { explainCpuinfo } from "./fields/cpus.ts";
+import { explainDiskstats, explainPartitions } from "./fields/disks.ts";
 import { explainMeminfo } from "./fields/meminfo.ts";
 import {
-  explainDiskstats,
   explainLoadavg,
   explainPressure,
+  explainSlabinfo,
   explainSwaps,
   explainUptime,
 } from "./fields/others.ts";
 import { explainStat } from "./fields/stat.ts";
+import { explainSysfs } from "./fields/sysfs.ts";
+import { explainVmstat } from "./fields/vmstat.ts";
 
 const EXPLAINERS: Readonly<Record<string, (evidence: Evidence, text: string) => Explanation>> = {
   "proc/meminfo": explainMeminfo,
@@ -24,6 +27,9 @@ const EXPLAINERS: Readonly<Record<string, (evidence: Evidence, text: string) => 
   "proc/loadavg": explainLoadavg,
   "proc/swaps": explainSwaps,
   "proc/diskstats": explainDiskstats,
+  "proc/partitions": explainPartitions,
+  "proc/vmstat": explainVmstat,
+  "proc/slabinfo": explainSlabinfo,
 };
 
 /** @param text of the file at `path`, as the container reads it */
@@ -31,17 +37,7 @@ export function explain(evidence: Evidence, path: string, text: string): Explana
   const explainer = EXPLAINERS[path];
   if (explainer) return explainer(evidence, text);
   if (path.startsWith("proc/pressure/")) return explainPressure(evidence, path, text);
-  if (/^sys\/devices\/system\/cpu\/(?:online|offline|possible|present)$/.test(path)) {
-    return explainCpuList(evidence, path, text);
-  }
-  const lines = text.split("\n").filter(Boolean).length;
-  return {
-    path,
-    summary: "made from the same readings; docs/fidelity.md tells of each field",
-    fields: [
-      { name: "lines", value: String(lines), rule: "as the host's file, for this container" },
-    ],
-  };
+  return explainSysfs(evidence, path, text);
 }
 
 /** The same for a process in no container. */
@@ -55,10 +51,18 @@ export function explainHost(path: string, text: string): Explanation {
   };
 }
 
-/** For people: one line a field, "name value: rule". */
+/** For people: one line a field, "name value: rule", and below it the file and its level. */
 export function explanationText({ path, summary, fields }: Explanation): string {
-  const lines = fields.map(
-    ({ name, value, rule, file }) => `${name} ${value}: ${rule}${file ? `\n    ${file}` : ""}`,
-  );
+  const lines = fields.map((field) => {
+    const { name, value, rule, file } = field;
+    return `${name} ${value}: ${rule}${file ? `\n    ${file}${levelText(field)}` : ""}`;
+  });
   return `/${path}: ${summary}\n${lines.join("\n")}\n`;
+}
+
+/** Where the file's cgroup is, seen from the container. */
+function levelText({ level, levels }: Field): string {
+  if (level === undefined) return "";
+  const above = level === 1 ? "its own cgroup" : `${level - 1} above its own`;
+  return ` (level ${level}${levels === undefined ? "" : ` of ${levels}`}: ${above})`;
 }

@@ -1,8 +1,8 @@
-/** Where the shorter files come from: uptime, loadavg, swaps, diskstats, pressure. */
+/** Where the shorter files come from: uptime, loadavg, swaps, slabinfo, pressure. */
 import type { PressureResource } from "../../cgroup/types.ts";
-import type { Explanation, Field } from "../field.ts";
-import { type Evidence, ownRule } from "./cgroup_rules.ts";
-import { explainMeminfo } from "./meminfo.ts";
+import { cgroupOf, type Explanation, type Field } from "../field.ts";
+import { type Evidence, processesSource, sourceRule } from "./cgroup_rules.ts";
+import { meminfoRules } from "./meminfo.ts";
 
 export function explainUptime({ container }: Evidence, text: string): Explanation {
   const [up = "", idle = ""] = text.trim().split(" ");
@@ -33,83 +33,66 @@ export function explainUptime({ container }: Evidence, text: string): Explanatio
 
 export function explainLoadavg(evidence: Evidence, text: string): Explanation {
   const [one = "", five = "", fifteen = "", counts = "", last = ""] = text.trim().split(" ");
-  if (evidence.settings?.loadavg === false) {
-    const rule = "the host's: the server runs without load averages";
-    return {
-      path: "proc/loadavg",
-      summary: rule,
-      fields: [{ name: "loadavg", value: text.trim(), rule }],
-    };
-  }
-  const threads = ownRule(
-    evidence,
-    "pids",
-    ["cgroup.procs", "cgroup.procs"],
-    "the container's threads, counted, of all below it",
-  );
-  const average = (name: string, value: string): Field => ({
+  const [running = "", threads = ""] = counts.split("/");
+  const hosts =
+    evidence.settings?.loadavg === false
+      ? "the host's: the server runs without load averages"
+      : undefined;
+  const processes = processesSource(evidence);
+  const own = (name: string, value: string, what: string): Field => ({
     ...{ name, value },
-    rule: "runnable and waiting threads, sampled every 5 s as the kernel does",
+    ...(hosts === undefined ? sourceRule(processes, what) : { rule: hosts }),
   });
+  const average = "runnable and waiting threads, sampled every 5 s as the kernel does";
   return {
     path: "proc/loadavg",
-    summary: "the load of the container's own threads, sampled while it is read",
+    summary: hosts ?? "the load of the container's own threads, sampled while it is read",
     fields: [
-      average("1 min", one),
-      average("5 min", five),
-      average("15 min", fifteen),
-      { name: "running/threads", value: counts, ...threads },
-      { name: "last pid", value: last, rule: "the youngest pid in the container" },
+      own("1 min", one, average),
+      own("5 min", five, average),
+      own("15 min", fifteen, average),
+      own("running", running, "its runnable threads, counted, and the one that reads"),
+      own("threads", threads, "the container's threads, counted, of all below it"),
+      { name: "last pid", value: last, rule: hosts ?? "the youngest pid in the container" },
     ],
   };
 }
 
 export function explainSwaps(evidence: Evidence, text: string): Explanation {
-  const why = new Map(
-    explainMeminfo(evidence, "SwapTotal: 0 kB\nSwapFree: 0 kB\n").fields.map((field) => [
-      field.name,
-      field,
-    ]),
-  );
-  const total = why.get("SwapTotal");
-  const [, row] = text.trimEnd().split("\n");
+  const why = meminfoRules(evidence);
+  const total = why("SwapTotal");
   const summary = "what the container may swap to, as one area";
-  const reason = total?.rule ?? "the host's";
-  const file = total?.file === undefined ? {} : { file: total.file };
+  const [, row] = text.trimEnd().split("\n");
   if (row === undefined) {
-    return { path: "proc/swaps", summary, fields: [{ name: "areas", value: "0", rule: reason }] };
+    return { path: "proc/swaps", summary, fields: [{ name: "areas", value: "0", ...total }] };
   }
-  const [, , size = "", used = ""] = row.split(/\s+/);
+  const [filename = "", type = "", size = "", used = "", priority = ""] = row.trim().split(/\s+/);
+  const made = "no area of the host's: the container is not told what they are";
   return {
     path: "proc/swaps",
     summary,
     fields: [
-      { name: "Size", value: size, rule: reason, ...file },
-      { name: "Used", value: used, rule: "SwapTotal - SwapFree of /proc/meminfo" },
+      { name: "Filename", value: filename, rule: made },
+      { name: "Type", value: type, rule: made },
+      { name: "Size", value: size, ...total },
+      {
+        name: "Used",
+        value: used,
+        ...why("SwapFree"),
+        rule: "SwapTotal - SwapFree of /proc/meminfo",
+      },
+      { name: "Priority", value: priority, rule: "there is no other area" },
     ],
   };
 }
 
-export function explainDiskstats(evidence: Evidence, text: string): Explanation {
-  const why = ownRule(
-    evidence,
-    "blkio",
-    ["blkio.throttle.io_service_bytes", "io.stat"],
-    "operations and bytes of the container",
-  );
-  const fields = text
-    .trimEnd()
-    .split("\n")
-    .filter(Boolean)
-    .map((line): Field => {
-      const [, , name = "", ...counters] = line.trim().split(/\s+/);
-      return { name, value: counters.join(" "), ...why };
-    });
-  const none = { name: "devices", value: "0", ...why, rule: `none used so far: ${why.rule}` };
+export function explainSlabinfo(_evidence: Evidence, text: string): Explanation {
+  const rows = text.split("\n").filter((line) => line !== "" && !/^(?:slabinfo|#) ?/.test(line));
+  const rule = "no kernel that is maintained counts slab objects by cgroup";
   return {
-    path: "proc/diskstats",
-    summary: "the devices that the container has used",
-    fields: fields.length > 0 ? fields : [none],
+    path: "proc/slabinfo",
+    summary: "the head without rows, readable by root alone as the host's",
+    fields: [{ name: "rows", value: String(rows.length), rule }],
   };
 }
 
@@ -118,15 +101,23 @@ export function explainPressure(evidence: Evidence, path: string, text: string):
   const file = evidence.container.cgroups.pressureFile(resource);
   const rule =
     file === undefined
-      ? "the host's: this kernel has no pressure files for cgroups here"
-      : "the cgroup's own file, word for word";
+      ? "the host's: cgroups have no pressure files here"
+      : `${resource}.pressure of ${cgroupOf(file)}, word for word`;
+  const source = {
+    rule,
+    ...(file === undefined
+      ? { file: `${evidence.procRoot}/pressure/${resource}` }
+      : { file, level: 1 }),
+  };
   const fields = text
     .trimEnd()
     .split("\n")
-    .map((line): Field => {
-      const [name = ""] = line.split(" ", 1);
-      const value = line.slice(name.length).trim();
-      return { name, value, rule, file: file ?? `${evidence.procRoot}/pressure/${resource}` };
+    .flatMap((line): Field[] => {
+      const [kind = "", ...pairs] = line.split(" ");
+      return pairs.map((pair) => {
+        const [name = "", value = ""] = pair.split("=");
+        return { name: `${kind} ${name}`, value, ...source };
+      });
     });
   return { path, summary: "how long its threads waited for the resource", fields };
 }

@@ -1,12 +1,15 @@
 /** Where each line of /proc/stat comes from. */
 import type { Explanation, Field } from "../field.ts";
-import { type Evidence, ownRule } from "./cgroup_rules.ts";
+import { type Evidence, sourceOf, sourceRule } from "./cgroup_rules.ts";
 import { cpuFields } from "./cpus.ts";
 
 export function explainStat(evidence: Evidence, text: string): Explanation {
   const host = `${evidence.procRoot}/stat`;
-  const times = ownRule(evidence, "cpuacct", ["cpuacct.usage_all", "cpu.stat"], "");
-  const perCpu = times.file?.endsWith("usage_all") === true;
+  const times = sourceRule(sourceOf(evidence, "cpuacct", ["cpuacct.usage_percpu", "cpu.stat"]), "");
+  const perCpu = times.file?.endsWith("usage_percpu") === true;
+  const how = perCpu
+    ? `its CPU's part of ${times.rule}, divided as cpuacct.usage_all does`
+    : `an equal part of ${times.rule}`;
   const fields = text
     .trimEnd()
     .split("\n")
@@ -18,8 +21,7 @@ export function explainStat(evidence: Evidence, text: string): Explanation {
         return { ...field, rule: "sum of the rows below: user nice system idle in ticks of 10 ms" };
       }
       if (name.startsWith("cpu")) {
-        const how = perCpu ? "its CPU's part of" : "an equal part of";
-        return { ...field, ...times, rule: `${how} ${times.rule}; idle is the rest of its time` };
+        return { ...field, ...times, rule: `${how}; idle is the rest of its time` };
       }
       if (name === "btime") return { ...field, rule: "the host's, moved by its time namespace" };
       if (name === "processes") return { ...field, rule: "the youngest pid in the container" };

@@ -10,7 +10,7 @@ import type { View } from "../view.ts";
 const KIB = 1024;
 
 /** Amounts, by the meminfo field that says the same in bytes. */
-const AMOUNTS: Readonly<Record<string, string>> = {
+export const AMOUNTS: Readonly<Record<string, string>> = {
   nr_free_pages: "MemFree",
   nr_zone_inactive_anon: "Inactive(anon)",
   nr_zone_active_anon: "Active(anon)",
@@ -37,7 +37,7 @@ const AMOUNTS: Readonly<Record<string, string>> = {
 };
 
 /** Amounts counted in huge pages. */
-const HUGE_AMOUNTS: Readonly<Record<string, string>> = {
+export const HUGE_AMOUNTS: Readonly<Record<string, string>> = {
   nr_anon_transparent_hugepages: "AnonHugePages",
   nr_shmem_hugepages: "ShmemHugePages",
   nr_file_hugepages: "FileHugePages",

@@ -13,6 +13,11 @@ const MASKS = /(?:_cpus|_siblings|shared_cpu_map|cpumap)$/;
 /** cpufreq names CPUs one by one, between spaces. */
 const SPACED = /cpufreq\/(?:affected|related|freqdomain)_cpus$/;
 
+/** Whether a file of that name tells of CPUs by their numbers. */
+export function namesCpus(name: string): boolean {
+  return LISTS.test(name) || MASKS.test(name) || SPACED.test(name);
+}
+
 /**
  * @param name path below the directory of the CPU or node, for telling lists and masks
  * @param text the host's

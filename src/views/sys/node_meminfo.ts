@@ -12,7 +12,7 @@ import type { Machine } from "../../machine/machine.ts";
 import { nodeShare } from "../../machine/nodes.ts";
 
 /** meminfo's names of what `memory.numa_stat` (cgroup v2's names) tells by node. */
-const BY_NODE: Readonly<Record<string, string>> = {
+export const BY_NODE: Readonly<Record<string, string>> = {
   "Active(anon)": "active_anon",
   "Inactive(anon)": "inactive_anon",
   "Active(file)": "active_file",
