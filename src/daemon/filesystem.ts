@@ -183,7 +183,7 @@ function createSource(
     nowMs: monotonicMs,
     newest: newestOf(state),
     freshnessMs,
-    onMake: () => context.slow(),
+    onSlow: () => context.slow(),
     onError: (error, path) => {
       const cause = error instanceof Error ? error.message : String(error);
       log.warn("a file could not be made and was replaced", { path, cause });

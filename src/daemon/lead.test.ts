@@ -9,7 +9,7 @@ const THREAD = `
 const { workerData, parentPort } = require("node:worker_threads");
 import(workerData.module).then(({ Lead }) => {
   const go = new Int32Array(workerData.go);
-  const lead = new Lead(workerData.memory, workerData.slot, () => go[1] === 1, () => go[2] === 1);
+  const lead = new Lead(workerData.memory, workerData.slot, { isQueued: () => go[1] === 1, isStopping: () => go[2] === 1, most: 2 });
   lead.begin();
   parentPort.postMessage("leads");
   while (go[2] !== 1) { Atomics.wait(go, 0, 0); if (go[2] === 1) break; go[0] = 0; lead.settle(); parentPort.postMessage("leads"); }
@@ -95,12 +95,11 @@ test("a queue calls the one that stands by, and it leaves when the queue is gone
 });
 
 test("a thread alone leads, whatever happens", () => {
-  const lead = new Lead(
-    new SharedArrayBuffer(LEAD_BYTES),
-    3,
-    () => true,
-    () => false,
-  );
+  const lead = new Lead(new SharedArrayBuffer(LEAD_BYTES), 3, {
+    isQueued: () => true,
+    isStopping: () => false,
+    most: 2,
+  });
   lead.begin();
   for (let request = 0; request < 1000; request++) {
     lead.slow();

@@ -16,68 +16,73 @@ const DOING = { nothing: 0, leading: 1, standing: 2, slow: 3 } as const;
 const THREADS = 32;
 /** Position of the word that those standing by sleep on: how many have been called. */
 const CALLS = THREADS;
+/** Position of the word that counts who leads, so that nobody has to look at all. */
+const LEADING = THREADS + 1;
 
 /** Bytes of the memory that the threads of one server share for this. */
-export const LEAD_BYTES: number = (THREADS + 1) * 4;
+export const LEAD_BYTES: number = (THREADS + 2) * 4;
 
 /** So many requests between two looks at the queue. */
 const LOOK_EVERY = 32;
 /** Looks in a row that find a queue before another thread is called. */
 const LOOKS_TO_CALL = 3;
 
+export interface LeadOptions {
+  /** Whether a request waits at the device right now. */
+  readonly isQueued: () => boolean;
+  /** Whether this thread is to end. */
+  readonly isStopping: () => boolean;
+  /**
+   * How many may lead because of a queue. Readers need CPUs, too: where two threads serve on two CPUs,
+   * they and the readers take them from each other, and fewer reads are answered than by one.
+   */
+  readonly most: number;
+}
+
 /** One thread's part in it. */
 export class Lead {
   readonly #words: Int32Array;
   readonly #slot: number;
-  readonly #isQueued: () => boolean;
-  readonly #isStopping: () => boolean;
+  readonly #options: LeadOptions;
   #sinceLook = 0;
   #queued = 0;
 
   /**
    * @param memory shared by all threads, LEAD_BYTES, zeros at first
    * @param slot this thread's own number
-   * @param isQueued whether a request waits at the device right now
-   * @param isStopping whether this thread is to end
    */
-  constructor(
-    memory: SharedArrayBuffer,
-    slot: number,
-    isQueued: () => boolean,
-    isStopping: () => boolean,
-  ) {
+  constructor(memory: SharedArrayBuffer, slot: number, options: LeadOptions) {
     this.#words = new Int32Array(memory);
     this.#slot = slot;
-    this.#isQueued = isQueued;
-    this.#isStopping = isStopping;
+    this.#options = options;
   }
 
   /** At the start: leads if nobody does, else stands by. */
   begin(): void {
-    if (countLeading(this.#words) > 0) this.#standBy();
-    else Atomics.store(this.#words, this.#slot, DOING.leading);
+    if (Atomics.load(this.#words, LEADING) > 0) this.#standBy();
+    else become(this.#words, this.#slot, DOING.leading);
   }
 
   /** Before something that may take time: if others wait already, somebody else is to serve them. */
   slow(): void {
-    if (!this.#isQueued()) return;
-    Atomics.store(this.#words, this.#slot, DOING.slow);
-    if (countLeading(this.#words) === 0) callOne(this.#words);
+    if (!this.#options.isQueued()) return;
+    become(this.#words, this.#slot, DOING.slow);
+    if (Atomics.load(this.#words, LEADING) === 0) callOne(this.#words);
   }
 
   /** After each request: calls another thread if requests queue up, stands by if it is not needed. */
   settle(): void {
     const words = this.#words;
-    if (Atomics.load(words, this.#slot) !== DOING.leading) {
-      Atomics.store(words, this.#slot, DOING.leading);
-    }
-    if (countLeading(words) > 1) {
-      if (!this.#isQueued()) this.#standBy();
+    // Plain looks: what another thread has just written may be seen at the next request.
+    if (words[this.#slot] !== DOING.leading) become(words, this.#slot, DOING.leading);
+    const leading = words[LEADING] ?? 1;
+    if (leading > 1) {
+      if (leading > this.#options.most || !this.#options.isQueued()) this.#standBy();
       return;
     }
-    if (++this.#sinceLook < LOOK_EVERY) return;
+    if (leading >= this.#options.most || ++this.#sinceLook < LOOK_EVERY) return;
     this.#sinceLook = 0;
-    this.#queued = this.#isQueued() ? this.#queued + 1 : 0;
+    this.#queued = this.#options.isQueued() ? this.#queued + 1 : 0;
     if (this.#queued < LOOKS_TO_CALL) return;
     this.#queued = 0;
     callOne(words);
@@ -90,10 +95,10 @@ export class Lead {
 
   #standBy(): void {
     const words = this.#words;
-    Atomics.store(words, this.#slot, DOING.standing);
-    while (!this.#isStopping()) {
+    become(words, this.#slot, DOING.standing);
+    while (!this.#options.isStopping()) {
       // Of two that stand by at the same moment, each thinking that the other leads, one sees it.
-      if (countLeading(words) === 0) {
+      if (Atomics.load(words, LEADING) === 0) {
         // The call that may have been meant for it is answered with this.
         Atomics.store(words, CALLS, 0);
         break;
@@ -102,8 +107,15 @@ export class Lead {
       if (calls === 0) Atomics.wait(words, CALLS, 0);
       else if (Atomics.compareExchange(words, CALLS, calls, calls - 1) === calls) break;
     }
-    Atomics.store(words, this.#slot, DOING.leading);
+    become(words, this.#slot, DOING.leading);
   }
+}
+
+/** Notes what the thread of `slot` does from now on. */
+function become(words: Int32Array, slot: number, doing: number): void {
+  const before = Atomics.exchange(words, slot, doing);
+  const more = Number(doing === DOING.leading) - Number(before === DOING.leading);
+  if (more !== 0) Atomics.add(words, LEADING, more);
 }
 
 /** Wakes one thread that stands by, if there is one. */
@@ -116,17 +128,9 @@ function callOne(words: Int32Array): void {
   }
 }
 
-function countLeading(words: Int32Array): number {
-  let count = 0;
-  for (let slot = 0; slot < THREADS; slot++) {
-    if (Atomics.load(words, slot) === DOING.leading) count++;
-  }
-  return count;
-}
-
 function endOf(words: Int32Array, slot: number): void {
-  Atomics.store(words, slot, DOING.nothing);
-  if (countLeading(words) === 0) callOne(words);
+  become(words, slot, DOING.nothing);
+  if (Atomics.load(words, LEADING) === 0) callOne(words);
 }
 
 /** The main thread's part: to call others where the threads themselves cannot. */
@@ -142,7 +146,7 @@ export class LeadWatch {
   /** The thread of `slot` has not come back for some time: it does not lead, whatever it says. */
   hangs(slot: number): void {
     if (Atomics.compareExchange(this.#words, slot, DOING.leading, DOING.slow) === DOING.leading) {
-      if (countLeading(this.#words) === 0) callOne(this.#words);
+      if (Atomics.sub(this.#words, LEADING, 1) === 1) callOne(this.#words);
     }
   }
 

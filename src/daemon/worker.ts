@@ -2,6 +2,7 @@
  * A serving thread: reads requests from the kernel, answers them, and does nothing else. Its loop is
  * synchronous; it ends when its slot says so or when the filesystem is unmounted.
  */
+import { availableParallelism } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { Logger } from "../sys/log.ts";
 import { POLL, pollFd } from "../sys/native.ts";
@@ -52,12 +53,11 @@ function work(order: WorkerOrder): void {
   let { late } = order;
   const slot = new Slot(state, order.slot);
   const fuseFd = order.connection === "main" ? config.fuseFd : config.cachedFd;
-  const lead = new Lead(
-    order.lead,
-    order.slot,
-    () => pollFd(fuseFd, POLL.IN, 0) !== 0,
-    () => slot.stopping,
-  );
+  const lead = new Lead(order.lead, order.slot, {
+    isQueued: () => pollFd(fuseFd, POLL.IN, 0) !== 0,
+    isStopping: () => slot.stopping,
+    most: Math.max(1, Math.floor(availableParallelism() / 2)),
+  });
   const context: FilesystemContext = {
     view: config.view,
     state,

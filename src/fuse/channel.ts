@@ -7,9 +7,9 @@
  * Of write(2): ENOENT means that the request is gone, because its process was killed or because
  * another worker or a watchdog answered it; that is no failure.
  */
-import { openSync, readSync, writeSync } from "node:fs";
-import { errno, errnoOf, SystemError } from "../sys/errno.ts";
-import { ioctl, POLL, pollFd } from "../sys/native.ts";
+import { openSync } from "node:fs";
+import { errno, SystemError } from "../sys/errno.ts";
+import { ioctl, POLL, pollFd, readInto, writeFrom } from "../sys/native.ts";
 import { FUSE_DEV_IOC_CLONE } from "./wire/abi.ts";
 
 /** Where messages come from and answers go: the device, or a test's own memory. */
@@ -20,6 +20,9 @@ export interface Channel {
   write(buffer: Buffer, lengthBytes: number): number;
 }
 
+/** Nothing was read, and nothing is wrong. */
+export const NOT_YET = -1;
+
 export class DeviceChannel implements Channel {
   readonly fd: number;
 
@@ -29,35 +32,36 @@ export class DeviceChannel implements Channel {
 
   read(buffer: Buffer): number {
     for (;;) {
-      try {
-        return readSync(this.fd, buffer, 0, buffer.length, null);
-      } catch (thrown) {
-        switch (errnoOf(thrown)) {
-          case errno.EINTR:
-          case errno.ENOENT:
-            continue;
-          case errno.EAGAIN:
-            pollFd(this.fd, POLL.IN, -1);
-            continue;
-          case errno.ENODEV:
-          case errno.ECONNABORTED:
-            return 0;
-          default:
-            throw new SystemError(`read request from fd ${this.fd}`, errnoOf(thrown));
-        }
-      }
+      const count = this.readOnce(buffer);
+      if (count !== NOT_YET) return count;
+    }
+  }
+
+  /** As `read`, but returns NOT_YET where that would try again. */
+  readOnce(buffer: Buffer): number {
+    const count = readInto(this.fd, buffer, buffer.length);
+    if (count > 0) return count;
+    switch (-count) {
+      case errno.EINTR:
+      case errno.ENOENT:
+        return NOT_YET;
+      case errno.EAGAIN:
+        pollFd(this.fd, POLL.IN, -1);
+        return NOT_YET;
+      case errno.ENODEV:
+      case errno.ECONNABORTED:
+      case 0:
+        return 0;
+      default:
+        throw new SystemError(`read request from fd ${this.fd}`, -count);
     }
   }
 
   write(buffer: Buffer, lengthBytes: number): number {
     for (;;) {
-      try {
-        writeSync(this.fd, buffer, 0, lengthBytes);
-        return 0;
-      } catch (thrown) {
-        const code = errnoOf(thrown);
-        if (code !== errno.EINTR && code !== errno.EAGAIN) return -code;
-      }
+      const count = writeFrom(this.fd, buffer, lengthBytes);
+      if (count >= 0) return 0;
+      if (count !== -errno.EINTR && count !== -errno.EAGAIN) return count;
     }
   }
 

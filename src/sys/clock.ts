@@ -1,4 +1,6 @@
 /** Time as an argument: whoever needs it takes a `Clock`, tests give their own. */
+// Not the global: that is looked up anew, by a getter, at each use.
+import { performance } from "node:perf_hooks";
 import { boottimeNs } from "./native.ts";
 
 /**

@@ -34,6 +34,8 @@ const fn = {
   setxattr: libc.func("int setxattr(const char*, const char*, void*, size_t, int)"),
   removexattr: libc.func("int removexattr(const char*, const char*)"),
   close: libc.func("int close(int)"),
+  read: libc.func("int read(int, void*, int)"),
+  write: libc.func("int write(int, const void*, int)"),
   clock_gettime: libc.func("int clock_gettime(int, void*)"),
   eventfd: libc.func("int eventfd(uint, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
@@ -391,6 +393,22 @@ export function pidfdAlive(pidfd: number): boolean {
 /** ioctl(2) whose argument is a buffer, read or written by the kernel. */
 export function ioctl(fd: number, request: number, argument: Buffer): number {
   return check(fn.ioctl(fd, request, "void*", argument), `ioctl 0x${request.toString(16)}`);
+}
+
+/**
+ * read(2) into the start of `buffer`. Node's own readSync costs a microsecond more, which a serving
+ * thread pays for each request.
+ * @returns bytes read, or a negative errno
+ */
+export function readInto(fd: number, buffer: Uint8Array, lengthBytes: number): number {
+  const count = fn.read(fd, buffer, lengthBytes) as number;
+  return count < 0 ? -koffi.errno() : count;
+}
+
+/** write(2) of the first `lengthBytes` of `buffer`. @returns bytes written, or a negative errno */
+export function writeFrom(fd: number, buffer: Uint8Array, lengthBytes: number): number {
+  const count = fn.write(fd, buffer, lengthBytes) as number;
+  return count < 0 ? -koffi.errno() : count;
 }
 
 /** Closes a descriptor that was opened here: Node's own close warns of those it did not open. */

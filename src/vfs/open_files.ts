@@ -22,9 +22,14 @@ const WORD = {
   /** Counts uses of the place: a handle of an earlier use is not one of this. */
   use: 6,
 } as const;
-/** Places are below this; a handle is the use times this plus the place. */
-const PLACES = 2 ** 16;
-const MAX_USE = 2 ** 31;
+/**
+ * A handle has the place in its low 16 bits and the use above them. It fits 31 bits, since V8 computes
+ * with larger numbers as floating point ones; a place is used often enough in between that no handle of
+ * an earlier use, in a request that is executed again, is taken for one of this.
+ */
+const PLACE_BITS = 16;
+const PLACE_MASK = 2 ** PLACE_BITS - 1;
+const MAX_USE = 2 ** 15;
 const HEAD_WORDS = 16;
 const HEAD_BYTES = HEAD_WORDS * 4;
 const FREE = 0;
@@ -83,7 +88,7 @@ export class OpenFiles {
       this.#words[at + WORD.ownerHigh] = Math.floor(owner / 2 ** 32);
       const use = ((this.#words[at + WORD.use] ?? 0) + 1) % MAX_USE;
       this.#words[at + WORD.use] = use;
-      return use * PLACES + place + 1;
+      return (use << PLACE_BITS) | (place + 1);
     }
     return NO_PLACE;
   }
@@ -147,10 +152,10 @@ export class OpenFiles {
 
   /** Position of the head's words, or -1 if `handle` is not that of a taken place. */
   #taken(handle: number): number {
-    const place = (handle % PLACES) - 1;
+    const place = (handle & PLACE_MASK) - 1;
     if (!(place >= 0 && place < this.#size.places)) return -1;
     const at = this.#wordsAt(place);
-    const same = this.#words[at + WORD.use] === Math.floor(handle / PLACES);
+    const same = this.#words[at + WORD.use] === handle >>> PLACE_BITS;
     return same && this.#words[at] === TAKEN ? at : -1;
   }
 

@@ -22,8 +22,8 @@ export interface RendererOptions {
   readonly newest: Newest;
   /** Age in milliseconds up to which a text is given again; 0: never. */
   readonly freshnessMs: number;
-  /** Told before a text is made, which takes longer than anything else does. */
-  readonly onMake?: () => void;
+  /** Told before a text is made that may take a while: the first of its kind, or slow the last time. */
+  readonly onSlow?: () => void;
   /** Told of views that threw. */
   readonly onError: (error: unknown, path: string) => void;
 }
@@ -32,7 +32,12 @@ interface Kept {
   text: Buffer;
   /** When the reading of what it is made of began. */
   atMs: number;
+  /** How long it took to make. */
+  tookMs: number;
 }
+
+/** A text that took longer than this to make is expected to do so again. */
+const SLOW_MS = 1;
 
 /** Containers of which texts are kept at most. */
 const MAX_CONTAINERS = 4096;
@@ -63,15 +68,17 @@ export class Renderer {
     }
     const item = itemOf(local);
     if (item === undefined) return undefined;
-    this.#options.onMake?.();
+    if (kept === undefined || kept.tookMs > SLOW_MS) this.#options.onSlow?.();
     const made = this.#make(container, item);
     if (made === undefined) return kept?.text;
     const text = Buffer.from(made, "latin1");
     newest.made(key, local, atMs);
-    if (kept === undefined) texts.set(local, { text, atMs });
+    const tookMs = nowMs() - atMs;
+    if (kept === undefined) texts.set(local, { text, atMs, tookMs });
     else {
       kept.text = text;
       kept.atMs = atMs;
+      kept.tookMs = tookMs;
     }
     return text;
   }
