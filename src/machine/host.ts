@@ -84,6 +84,11 @@ export class Host {
     return this.#online.read();
   }
 
+  /** Size of a huge page as the kernel makes them by itself; 2 MiB where it has none. */
+  get hugePageBytes(): number {
+    return (this.meminfo().get("Hugepagesize") ?? 2048) * 1024;
+  }
+
   /** A file below `/proc`, word for word. @param name a constant, such as `diskstats` */
   procText(name: string): string | undefined {
     return this.#files.text(name);

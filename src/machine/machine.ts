@@ -6,6 +6,7 @@
 import type { Container } from "../caller/container.ts";
 import type { DeviceIo, MemoryReading, NumaReading } from "../cgroup/types.ts";
 import type { Clock } from "../sys/clock.ts";
+import { threadCpuMs } from "../sys/thread_time.ts";
 import { advanceCpuRows, type CpuRow } from "./cpu_time.ts";
 import { SLOT, type HistoryTable } from "./history.ts";
 import type { Host } from "./host.ts";
@@ -170,6 +171,7 @@ export class Machine {
   #count(): Counted {
     const { container, clock } = this;
     const startMs = clock.monotonicMs();
+    const startCpuMs = threadCpuMs();
     const usageUs = container.cgroups.cpuTimes()?.usageUs;
     const before = this.#history.with(container.key, startMs, (slot) => ({
       usageUs: slot[SLOT.countedUsageUs] ?? 0,
@@ -183,8 +185,9 @@ export class Machine {
     }));
     const still = before.counted && usageUs !== undefined && usageUs === before.usageUs;
     const counts = still ? before.load : countThreads(this.host, container);
-    const nowMs = clock.monotonicMs();
-    return { counts, usageUs: usageUs ?? 0, nowMs, costMs: nowMs - startMs };
+    // On a busy machine counting takes longer, but costs no more.
+    const costMs = threadCpuMs() - startCpuMs;
+    return { counts, usageUs: usageUs ?? 0, nowMs: clock.monotonicMs(), costMs };
   }
 
   #keep(counted: Counted, use: (slot: Float64Array, counts: ThreadCounts) => void): void {

@@ -8,9 +8,10 @@
 import type { Container } from "../caller/container.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Host } from "../machine/host.ts";
-import type { Newest } from "./newest.ts";
+import type { Making, Newest } from "./newest.ts";
 import { toContainerText } from "./sys/host_text.ts";
 import { nodeMeminfo } from "./sys/node_meminfo.ts";
+import { nodeVmstat } from "./sys/node_vmstat.ts";
 import { itemOf, type Item } from "./tree.ts";
 
 export interface RendererOptions {
@@ -30,6 +31,7 @@ export interface RendererOptions {
 
 interface Kept {
   text: Buffer;
+  making: Making;
   /** When the reading of what it is made of began. */
   atMs: number;
   /** How long it took to make. */
@@ -64,19 +66,21 @@ export class Renderer {
     const texts = this.#texts(key);
     const kept = texts.get(local);
     if (kept !== undefined && atMs - kept.atMs < freshnessMs) {
-      if (newest.isNewest(key, local, kept.atMs)) return kept.text;
+      if (newest.isNewest(kept.making)) return kept.text;
     }
     const item = itemOf(local);
     if (item === undefined) return undefined;
     if (kept === undefined || kept.tookMs > SLOW_MS) this.#options.onSlow?.();
+    const making = newest.begin(key, local, atMs);
     const made = this.#make(container, item);
+    newest.end(making);
     if (made === undefined) return kept?.text;
     const text = Buffer.from(made, "latin1");
-    newest.made(key, local, atMs);
     const tookMs = nowMs() - atMs;
-    if (kept === undefined) texts.set(local, { text, atMs, tookMs });
+    if (kept === undefined) texts.set(local, { text, making, atMs, tookMs });
     else {
       kept.text = text;
+      kept.making = making;
       kept.atMs = atMs;
       kept.tookMs = tookMs;
     }
@@ -118,7 +122,10 @@ export class Renderer {
       const text = machine.host.sysText(`devices/system/cpu/cpu${hostCpu}/${name}`);
       return text && toContainerText(machine, name, text);
     }
-    if (item.node !== undefined && name === "meminfo") return nodeMeminfo(machine, item.node);
+    if (item.node !== undefined) {
+      if (name === "meminfo") return nodeMeminfo(machine, item.node);
+      if (name === "vmstat" || name === "numastat") return nodeVmstat(machine, item.node, name);
+    }
     const text = machine.host.sysText(item.path.slice("sys/".length));
     return text && toContainerText(machine, name, text);
   }

@@ -9,11 +9,10 @@ import { withManyCpus } from "../../tools/many_cpus.ts";
 import { cgroupDirectory } from "../cgroup/paths.ts";
 import { parseMeminfo } from "../host/meminfo.ts";
 import { parseStat } from "../host/stat.ts";
-import { Newest, NEWEST_BYTES } from "./newest.ts";
 import { CapturedMachine } from "../machine/testing.ts";
 import type { MachineSettings } from "../machine/machine.ts";
 import { VIEWS } from "./index.ts";
-import { Renderer } from "./renderer.ts";
+import { rendererOf } from "./testing.ts";
 
 /** What may be empty: a container that has used no disk has no lines there. */
 const MAY_BE_EMPTY = new Set(["proc/diskstats", "proc/partitions"]);
@@ -267,14 +266,7 @@ for (const name of fixtureNames()) {
     const files = cgroupFiles(captured);
     const originals = files.map((file) => readFileSync(file, "latin1"));
     const errors: unknown[] = [];
-    const renderer = new Renderer({
-      host: captured.host,
-      machineOf: () => captured.machine,
-      nowMs: () => captured.clock.monotonicMs(),
-      newest: new Newest(new ArrayBuffer(NEWEST_BYTES), 0),
-      freshnessMs: 0,
-      onError: (error) => errors.push(error),
-    });
+    const renderer = rendererOf(captured, (error) => errors.push(error));
     try {
       let last: readonly number[] = [];
       const look = (): void => {

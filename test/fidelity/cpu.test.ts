@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { numbersOf, statRows } from "../support/parse.ts";
+import { waitFor } from "../support/wait.ts";
 import type { Container } from "../support/container.ts";
 import { hostUptime, Loads, ownFile, startSeconds, ticksOf, usedTicks, whyNoLoads } from "./ground.ts"; // prettier-ignore
 
@@ -78,40 +79,6 @@ void describe("CPU time", { skip: whyNoMounts() || whyNoLoads() }, () => {
     });
   }
 
-  void test("no counter goes backwards while quota and cpuset change and the server dies", async () => {
-    const all = `0-${hostCpus - 1}`;
-    const container = await lab.container({ limits: { cpuset: all } });
-    const load = await loads.start(container, "spin", "1");
-    await load.begin();
-    let last: readonly number[] = [];
-    let idle = 0;
-    for (let round = 0; round < 60; round++) {
-      if (round % 10 === 3) container.cgroups.limit({ cpuset: "0" });
-      if (round % 10 === 7) container.cgroups.limit({ cpuset: all });
-      if (round % 10 === 5) container.cgroups.limit({ cpuQuotaUs: 30_000 + 1000 * round });
-      if (round === 30) {
-        const [, server] = lab.server.pids().toSorted((a, b) => a - b);
-        if (server !== undefined) process.kill(server, "SIGKILL");
-      }
-      const rows = statRows(file(container, "proc/stat"));
-      const total = rows.get("cpu") ?? [];
-      for (const [column, ticks] of total.entries()) {
-        assert.ok(ticks >= (last[column] ?? 0), `column ${column}: ${last[column]}, then ${ticks}`);
-      }
-      const sum = total.map(
-        (_, column) =>
-        [...rows].reduce((ticks, [name, row]) => ticks + (/^cpu\d/.test(name) ? (row[column] ?? 0) : 0), 0), // prettier-ignore
-      );
-      assert.deepEqual(sum, total);
-      last = total;
-      const [, idleSeconds = 0] = numbersOf(file(container, "proc/uptime"));
-      assert.ok(idleSeconds >= idle, `idle seconds: ${idle}, then ${idleSeconds}`);
-      idle = idleSeconds;
-      await sleep(20);
-    }
-    await load.stop();
-  });
-
   void test("uptime is the init's age within a tick", async () => {
     const container = await lab.container();
     const started = startSeconds(container.initPid);
@@ -157,8 +124,41 @@ void describe("CPU time", { skip: whyNoMounts() || whyNoLoads() }, () => {
     const rows = statRows(file(container, "proc/stat"));
     assert.deepEqual(rows.get("procs_running"), [running]);
     await load.stop();
+    const now = (): number[] | undefined => statRows(file(container, "proc/stat")).get("procs_running"); // prettier-ignore
+    // A count is given again for a second, or for a hundred times as long as it took.
+    await waitFor("they are not counted any more", () => now()?.[0] === 1, 10_000, 100);
+  });
+
+  void test("threads that wait and cannot be interrupted are counted apart, and are load", async () => {
+    const container = await lab.container();
+    file(container, "proc/loadavg");
+    const load = await loads.start(container, "block", "3");
+    await load.begin();
+    const counted = (): number | undefined => statRows(file(container, "proc/stat")).get("procs_blocked")?.[0]; // prettier-ignore
+    await waitFor("three are counted", () => counted() === 3, 10_000, 100);
+    const [load1 = 0] = numbersOf(file(container, "proc/loadavg"));
+    const averages = (): number => numbersOf(file(container, "proc/loadavg"))[0] ?? 0;
+    await waitFor("they raise the load average", () => averages() > load1 + 0.2, 15_000, 250);
+    await load.stop();
+    await waitFor("none is counted any more", () => counted() === 0, 10_000, 100);
+  });
+
+  void test("processes counts the container's own forks, and btime is the kernel's", async () => {
+    const container = await lab.container();
+    const processes = (): number => statRows(file(container, "proc/stat")).get("processes")?.[0] ?? 0; // prettier-ignore
     await sleep(1100);
-    assert.deepEqual(statRows(file(container, "proc/stat")).get("procs_running"), [1]);
+    const before = processes();
+    assert.ok(before >= 1 && before < 100, `${before} forks in a new container`);
+    const load = await loads.start(container, "block", "20");
+    await load.begin();
+    // Its own pid, 20 processes and a child of each.
+    await waitFor("they are counted", () => processes() >= before + 40, 10_000, 100);
+    assert.ok(processes() < before + 100);
+    const host = statRows(readFileSync("/proc/stat", "utf8"));
+    const own = statRows(file(container, "proc/stat"));
+    const [btime = 0] = own.get("btime") ?? [];
+    assert.ok(Math.abs(btime - (host.get("btime")?.[0] ?? 0)) <= 1);
+    await load.stop();
   });
 
   void test("what it reads itself is what the host reads of it", async () => {

@@ -15,7 +15,7 @@ export function whyNoLoads(): string | false {
   return installed("cc") ? false : "needs a C compiler, see tools/setup-debian.sh";
 }
 
-/** The program that makes loads, built into a directory that goes with the tests. */
+/** The programs that make loads and watch counters, built into a directory that goes with the tests. */
 export class Loads {
   readonly directory: string;
   readonly program: string;
@@ -24,10 +24,14 @@ export class Loads {
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), "lxcfs-load-"));
     this.#undo = guardWith(`rm -rf '${this.directory}'`);
-    this.program = join(this.directory, "load");
-    run(["cc", "-O1", "-pthread", "-o", this.program, join(projectRoot, "test/fidelity/load.c")], {
-      timeoutMs: 180_000,
-    });
+    this.program = this.#build("load");
+  }
+
+  #build(name: string): string {
+    const program = join(this.directory, name);
+    const source = join(projectRoot, "test/fidelity", `${name}.c`);
+    run(["cc", "-O1", "-pthread", "-o", program, source], { timeoutMs: 180_000 });
+    return program;
   }
 
   /** Starts a load inside; it waits to be told to begin. */
@@ -35,6 +39,18 @@ export class Loads {
     const load = new Load(container.spawn([this.program, ...argv]));
     await load.said("ready");
     return load;
+  }
+
+  /** Starts readers inside, one for each period in microseconds; see watch.c. */
+  async watch(
+    container: Container,
+    directory: string,
+    periodsUs: readonly number[],
+  ): Promise<Load> {
+    const argv = [this.#build("watch"), directory, ...periodsUs.map(String)];
+    const watch = new Load(container.spawn(argv));
+    await watch.said("ready");
+    return watch;
   }
 
   close(): void {
@@ -65,6 +81,12 @@ export class Load {
   async begin(until: string | undefined = "done"): Promise<void> {
     this.#process.stdin?.write("\n");
     if (until !== undefined) await this.said(until);
+  }
+
+  /** Tells it to come to its end, and waits until it says so. */
+  async finish(): Promise<void> {
+    this.#process.stdin?.end();
+    await this.said("done");
   }
 
   async stop(): Promise<void> {

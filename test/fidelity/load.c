@@ -3,6 +3,7 @@
  * standard input, makes its load, says "done", and stays as it is until its input ends.
  *
  *   load spin THREADS           threads that never rest
+ *   load block COUNT            processes that wait for a child of theirs and cannot be interrupted
  *   load sleep THREADS MS       threads that sleep, but for one that wakes so often (0: never)
  *   load anon MIB               anonymous memory, every page written
  *   load shared MIB             shared anonymous memory, every page written
@@ -56,6 +57,26 @@ static void *rest(void *ms) {
     if (ms) usleep((long)ms * 1000);
     else pause();
   return NULL;
+}
+
+/* A parent is in state D until the child of vfork(2) has ended, and one that waits does not. */
+static void block(int count) {
+  for (; count > 0; count--) {
+    int told[2];
+    char byte;
+    if (pipe(told)) fail("pipe");
+    if (fork() == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (vfork() == 0) {
+        if (write(told[1], "", 1) == 1)
+          for (;;) pause();
+      }
+      _exit(0);
+    }
+    if (read(told[0], &byte, 1) != 1) fail("fork");
+    close(told[0]);
+    close(told[1]);
+  }
 }
 
 static void touch(size_t bytes, int flags) {
@@ -118,6 +139,7 @@ int main(int argc, char **argv) {
     for (int count = atoi(argv[2]); count > 0; count--) pthread_create(&thread, NULL, spin, NULL);
   } else if (!strcmp(kind, "anon")) touch(strtoul(argv[2], NULL, 10) << 20, MAP_PRIVATE);
   else if (!strcmp(kind, "shared")) touch(strtoul(argv[2], NULL, 10) << 20, MAP_SHARED);
+  else if (!strcmp(kind, "block")) block(atoi(argv[2]));
   else if (!strcmp(kind, "file")) {
     transfer(argv[2], mib, O_WRONLY | O_CREAT);
     transfer(argv[2], mib, O_RDONLY);

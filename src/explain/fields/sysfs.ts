@@ -1,6 +1,7 @@
 /** Where the files below /sys/devices/system come from: lists of CPUs and nodes, and single ones. */
+import { BY_NODE, NODE_SUMS } from "../../machine/node_memory.ts";
 import { namesCpus } from "../../views/sys/host_text.ts";
-import { BY_NODE } from "../../views/sys/node_meminfo.ts";
+import { AMOUNTS, HUGE_AMOUNTS } from "../../views/vmstat_amounts.ts";
 import type { Explanation, Field } from "../field.ts";
 import { type Evidence, sourceOf, sourceRule } from "./cgroup_rules.ts";
 import { explainCpuList, hostCpusOf } from "./cpus.ts";
@@ -14,6 +15,7 @@ export function explainSysfs(evidence: Evidence, path: string, text: string): Ex
   }
   const node = /\/node\/node(\d+)\/meminfo$/.exec(path);
   if (node) return explainNodeMeminfo(evidence, path, text);
+  if (/\/node\/node\d+\/(?:vmstat|numastat)$/.test(path)) return explainNodeVmstat(path, text);
   const [name = ""] = path.split("/").slice(-1);
   if (path.startsWith(`${SYSTEM}/node/`) && !path.startsWith(`${SYSTEM}/node/node`)) {
     const mems = sourceOf(evidence, "cpuset", ["cpuset.effective_mems", "cpuset.mems.effective"]);
@@ -66,11 +68,28 @@ function explainNodeMeminfo(evidence: Evidence, path: string, text: string): Exp
   return { path, summary: "the node's part of /proc/meminfo", fields };
 }
 
-/** As src/views/sys/node_meminfo.ts makes them. */
+/** As src/machine/node_memory.ts makes them. */
 const MADE_BY_NODE: Readonly<Record<string, string>> = {
   MemUsed: "MemTotal - MemFree",
-  FilePages: "the node's share of the host's memory, of Cached of /proc/meminfo",
-  Active: "Active(anon) + Active(file)",
-  Inactive: "Inactive(anon) + Inactive(file)",
-  Slab: "SReclaimable + SUnreclaim",
+  ...Object.fromEntries(
+    Object.entries(NODE_SUMS).map(([name, parts]) => [name, parts.join(" + ")]),
+  ),
 };
+
+function explainNodeVmstat(path: string, text: string): Explanation {
+  const fields = lines(text).map((line): Field => {
+    const [name = "", value = ""] = line.split(" ");
+    if (name === "nr_kernel_stack") {
+      return { name, value, rule: "KernelStack of the node's meminfo, in KiB" };
+    }
+    const huge = HUGE_AMOUNTS[name];
+    const amounts = AMOUNTS[name] ?? (huge === undefined ? [] : [huge]);
+    const unit = huge === undefined ? "pages" : "huge pages";
+    const rule =
+      amounts.length === 0
+        ? "no cgroup counts it by node"
+        : `${amounts.join(" + ")} of the node's meminfo, in ${unit}`;
+    return { name, value, rule };
+  });
+  return { path, summary: "the node's part of /proc/vmstat", fields };
+}

@@ -1,5 +1,5 @@
 /** Where each line of /proc/vmstat comes from: most are fields of meminfo, or events of memory.stat. */
-import { HUGE_AMOUNTS, AMOUNTS } from "../../views/proc/vmstat.ts";
+import { AMOUNTS, HUGE_AMOUNTS } from "../../views/vmstat_amounts.ts";
 import type { Explanation, Field } from "../field.ts";
 import { type Evidence, sourceOf, sourceRule, type Why } from "./cgroup_rules.ts";
 import { meminfoRules } from "./meminfo.ts";
@@ -18,13 +18,13 @@ export function explainVmstat(evidence: Evidence, text: string): Explanation {
     return { ...why, rule: `${field} of /proc/meminfo in ${unit}: ${why.rule}` };
   };
   const why = (name: string): Why => {
-    const amount = AMOUNTS[name];
+    const [amount, ...more] = AMOUNTS[name] ?? [];
+    if (more.length > 0)
+      return { rule: `${[amount, ...more].join(" + ")} of /proc/meminfo in pages` };
     if (amount !== undefined) return of(amount, "pages");
     const huge = HUGE_AMOUNTS[name];
     if (huge !== undefined) return of(huge, "huge pages");
     switch (name) {
-      case "nr_zone_write_pending":
-        return { rule: "nr_dirty + nr_writeback" };
       case "nr_kernel_stack":
         return of("KernelStack", "KiB");
       case "pgpgin":
