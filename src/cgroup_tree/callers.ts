@@ -7,11 +7,12 @@ import { initOfPidNamespace, namespaceOf } from "../caller/pid_namespace.ts";
 import type { CgroupLayout } from "../cgroup/layout.ts";
 import { cgroupDirectory, cgroupPaths } from "../cgroup/paths.ts";
 import type { Hierarchy } from "../cgroup/types.ts";
-import { parseMountinfo } from "../host/mountinfo.ts";
+import { readMountinfo } from "../host/mountinfo.ts";
 import type { HostPid } from "../sys/ids.ts";
-import { readFile, tryReadFile } from "../sys/read.ts";
+import { tryReadFile } from "../sys/read.ts";
 import { isContained, ownRootOf, type Place } from "./decide.ts";
 import { type Identity, readIdentity } from "./identity.ts";
+import { type CgroupMounts, cgroupMountsOf, NO_MOUNTS, rootsOf } from "./own_mounts.ts";
 
 /** Namespaces by which a caller is told from the host, in their number. */
 interface Namespaces {
@@ -35,8 +36,6 @@ export interface Caller {
   rootId(hierarchy: Hierarchy): number | undefined;
 }
 
-type MountRoots = ReadonlyMap<string, readonly string[]>;
-
 /** How long the cgroup mounts of a mount namespace are taken for granted. */
 const MOUNTS_MS = 1000;
 const MAX_KNOWN_MOUNTS = 1024;
@@ -53,7 +52,7 @@ export class Callers {
   readonly #own: Namespaces;
   readonly #nowMs: () => number;
   /** By the numbers of all namespaces, as that of a mount namespace alone may be used again. */
-  readonly #mounts = new Map<string, { readonly roots: MountRoots; readonly untilMs: number }>();
+  readonly #mounts = new Map<string, { readonly mounts: CgroupMounts; readonly untilMs: number }>();
 
   constructor(options: CallersOptions) {
     this.#options = options;
@@ -129,36 +128,24 @@ export class Callers {
     const { layout } = this.#options;
     // What the server sees itself makes nobody a container.
     const isOwn = namespaces.mnt === this.#own.mnt;
-    const roots = isOwn ? undefined : this.#mountRootsIn(pid, namespaces);
+    const mounts = isOwn ? undefined : this.#mountsIn(pid, namespaces);
     const places = new Map<Hierarchy, Place>();
     for (const [hierarchy, path] of cgroupPaths(layout, cgroupText)) {
-      const mountRoots = roots === undefined ? [] : rootsOf(roots, hierarchy);
-      places.set(hierarchy, { path, mountRoots });
+      places.set(hierarchy, { path, mounts: mounts ? rootsOf(mounts, hierarchy) : NO_MOUNTS });
     }
     return places;
   }
 
-  #mountRootsIn(pid: number, namespaces: Namespaces): MountRoots {
+  #mountsIn(pid: number, namespaces: Namespaces): CgroupMounts {
     const { pid: pidNamespace, user, cgroup, mnt } = namespaces;
     const key = `${mnt} ${pidNamespace} ${user} ${cgroup}`;
     const nowMs = this.#nowMs();
     const known = this.#mounts.get(key);
-    if (known !== undefined && nowMs < known.untilMs) return known.roots;
-    const roots = this.#mountRoots(pid);
+    if (known !== undefined && nowMs < known.untilMs) return known.mounts;
+    const mounts = cgroupMountsOf(readMountinfo(this.#options.procRoot, pid));
     if (this.#mounts.size >= MAX_KNOWN_MOUNTS) this.#mounts.clear();
-    this.#mounts.set(key, { roots, untilMs: nowMs + MOUNTS_MS });
-    return roots;
-  }
-
-  #mountRoots(pid: number): MountRoots {
-    const roots = new Map<string, string[]>();
-    const mountinfo = readFile(`${this.#options.procRoot}/${pid}/mountinfo`);
-    const lines = mountinfo.split("\n").filter((line) => line.includes(" - cgroup"));
-    for (const mount of parseMountinfo(lines.join("\n"))) {
-      const name = mount.type === "cgroup2" ? "" : mount.superOptions;
-      roots.set(name, [...(roots.get(name) ?? []), mount.root]);
-    }
-    return roots;
+    this.#mounts.set(key, { mounts, untilMs: nowMs + MOUNTS_MS });
+    return mounts;
   }
 
   #init(tid: number): HostPid | undefined {
@@ -183,14 +170,4 @@ export class Callers {
       mnt: namespaceOf(procRoot, tid, "mnt"),
     };
   }
-}
-
-function rootsOf(roots: MountRoots, hierarchy: Hierarchy): string[] {
-  const [first = ""] = hierarchy.controllers;
-  const found: string[] = [];
-  for (const [name, each] of roots) {
-    const same = hierarchy.version === 2 ? name === "" : name.split(",").includes(first);
-    if (same) found.push(...each);
-  }
-  return found;
 }

@@ -14,7 +14,10 @@ import {
   V2_DELEGATABLE,
 } from "./decide.ts";
 
-const at = (path: string, ...mountRoots: string[]): Place => ({ path, mountRoots });
+const at = (path: string, ...roots: string[]): Place => ({
+  path,
+  mounts: { seen: roots, writable: roots },
+});
 
 test("where a caller's own part begins", () => {
   const cases: [Place, Place | undefined, boolean, string][] = [
@@ -141,7 +144,11 @@ test("numbers of processes", () => {
     ["", undefined],
     ["-1", undefined],
     ["1 2", undefined],
-    ["0x10", undefined],
+    ["0x10", 16],
+    ["010", 8],
+    ["08", undefined],
+    ["-0", 0],
+    ["0x", undefined],
     ["1e3", undefined],
     ["2147483647", 2147483647],
     ["2147483648", undefined],

@@ -3,11 +3,12 @@
  */
 import { isAtOrBelow } from "../caller/container_path.ts";
 import { nearestScope } from "../caller/scope.ts";
+import type { MountRoots } from "./own_mounts.ts";
 
-/** A process in one hierarchy: its cgroup, and the roots of the cgroup mounts that it sees. */
+/** A process in one hierarchy: its cgroup, and the cgroup mounts that it sees. */
 export interface Place {
   readonly path: string;
-  readonly mountRoots: readonly string[];
+  readonly mounts: MountRoots;
 }
 
 /** systemd moves itself from a container's top cgroup into this child. */
@@ -16,36 +17,37 @@ const INIT_SCOPE = "/init.scope";
 /**
  * The topmost cgroup that is the caller's own. Unlike the container of the files in /proc, which is
  * found by every hint there is, this rests only on what can't be made wider from inside: a mount of
- * that part of the tree, which the caller could look at in any case; or the cgroup that its init, or
- * it itself, is in.
+ * that part of the tree, which the caller could look at and write to in any case; or the cgroup that
+ * its init, or it itself, is in.
  *
  * @param init the first process of the caller's pid namespace; `undefined` if that is the host's
  * @param entered whether the caller shares init's mount namespace: one that came in from outside
  * @returns a cgroup, or `/` where nothing is known to be its own: then it is shown nothing
  */
 export function ownRootOf(caller: Place, init: Place | undefined, entered: boolean): string {
-  const mounted = mountedAbove(caller);
+  const mounted = innermost(caller.mounts.writable, caller.path);
   if (mounted !== undefined) return mounted;
   if (init === undefined) return nearestScope(caller.path)?.path ?? caller.path;
   const led = init.path.endsWith(INIT_SCOPE) ? init.path.slice(0, -INIT_SCOPE.length) : init.path;
   if (led !== "" && isAtOrBelow(caller.path, led)) return led;
-  if (entered) return mountedAbove(init) ?? (led || "/");
+  if (entered) return innermost(init.mounts.writable, init.path) ?? (led || "/");
   return caller.path;
 }
 
 /** Whether a process of the host's own namespaces is in a container all the same. */
 export function isContained(caller: Place): boolean {
-  return mountedAbove(caller) !== undefined || nearestScope(caller.path) !== undefined;
+  const { path, mounts } = caller;
+  return innermost(mounts.seen, path) !== undefined || nearestScope(path) !== undefined;
 }
 
-/** The innermost mounted part of the tree that a process's cgroup is in; the whole tree is none. */
-function mountedAbove({ path, mountRoots }: Place): string | undefined {
-  let innermost: string | undefined;
-  for (const root of mountRoots) {
+/** The innermost of these parts of the tree that `path` is in; the whole tree is none. */
+function innermost(roots: readonly string[], path: string): string | undefined {
+  let found: string | undefined;
+  for (const root of roots) {
     if (root === "/" || !isAtOrBelow(path, root)) continue;
-    if (innermost === undefined || root.length > innermost.length) innermost = root;
+    if (found === undefined || root.length > found.length) found = root;
   }
-  return innermost;
+  return found;
 }
 
 /** Where a cgroup stands for a caller. */
@@ -133,9 +135,24 @@ export function isDelegatable(
   return (version === 1 ? V1_DELEGATABLE : v2Delegatable).has(file);
 }
 
-/** The number that is written to a file that moves processes; `undefined` if it is none (EINVAL). */
+/**
+ * Files that mean something to the host where no limit of the own cgroup bounds them: by their class
+ * the host's rules tell the packets of one container from another's.
+ */
+export function isOutsideDelegation(file: string): boolean {
+  return file === "net_cls.classid";
+}
+
+/**
+ * The number that is written to a file that moves processes, as the kernel reads it: decimal, octal
+ * with a leading 0, or hexadecimal. `undefined` if it is none (EINVAL).
+ */
 export function parsePid(text: string): number | undefined {
-  const digits = /^\s*\+?(\d{1,10})\s*$/.exec(text)?.[1];
-  const pid = Number(digits ?? NaN);
+  const [, sign, hex, digits = ""] =
+    /^\s*([+-]?)(?:0x([0-9a-f]{1,8})|(\d{1,11}))\s*$/i.exec(text) ?? [];
+  const octal = /^0[0-7]+$/.test(digits);
+  if (hex === undefined && !octal && /^0\d/.test(digits)) return undefined;
+  const pid = Number.parseInt(hex ?? digits, hex !== undefined ? 16 : octal ? 8 : 10);
+  if (sign === "-" && pid !== 0) return undefined;
   return pid <= 0x7fffffff ? pid : undefined;
 }

@@ -5,6 +5,7 @@
  * credentials. Decided here is what the kernel can't know, as it sees a writer of the host: which
  * process the caller's number means, and that it is taken from the caller's own part of the tree.
  */
+import { existsSync } from "node:fs";
 import { isAtOrBelow } from "../caller/container_path.ts";
 import { cgroupPaths } from "../cgroup/paths.ts";
 import type { CgroupLayout } from "../cgroup/layout.ts";
@@ -29,8 +30,8 @@ export interface Move {
    * depends on the kernel (5.16 took the opener's).
    */
   readonly write: (text: string) => void;
-  /** Puts a process back where it was, with the server's own credentials. */
-  readonly putBack: (hostPid: number, path: string) => void;
+  /** Writes a number to a file of the cgroup `path`, with the server's own credentials. */
+  readonly putBack: (hostPid: number, path: string, file: string) => void;
 }
 
 /** @throws SystemError as write(2) would */
@@ -55,10 +56,17 @@ export function move(order: Move): void {
     const root = caller.rootPath(order.hierarchy);
     if (root === "/" || !isAtOrBelow(from, root)) throw refusal(foreign(order.hierarchy));
     order.write(String(hostPid));
-    if (pidfd >= 0 && !pidfdAlive(pidfd)) undoForeign(order, hostPid);
+    if (pidfd >= 0 && !isStillOf(procRoot, process, pidfd, hostPid)) undoForeign(order, hostPid);
   } finally {
     if (pidfd >= 0) closeFd(pidfd);
   }
+}
+
+/** Whether a number is still that of a thread of the process it was looked up for. */
+function isStillOf(procRoot: string, process: number, pidfd: number, hostPid: number): boolean {
+  if (!pidfdAlive(pidfd)) return false;
+  // While the process lives its number is its own, and so are the entries below it.
+  return hostPid === process || existsSync(`${procRoot}/${process}/task/${hostPid}`);
 }
 
 /** What the kernel says of a process from outside: v2 as with `nsdelegate`. */
@@ -93,18 +101,21 @@ function pathOf({ procRoot, layout, hierarchy }: Move, hostPid: number): string 
 }
 
 /**
- * The process ended between the last look and the write. If its number was given away at once, to a
- * process from outside, that one was moved: it goes back to where its parent, which made it just
- * now, is.
+ * What was to be moved ended between the last look and the write. If its number was given away at
+ * once, to something outside, that was moved: it goes back to where who made it just now is, which
+ * for a thread is its process, for a process its parent.
  */
 function undoForeign(order: Move, hostPid: number): void {
-  const status = tryReadFile(`${order.procRoot}/${hostPid}/status`);
-  const parent = status === undefined ? undefined : statusNumber(status, "PPid");
-  if (parent === undefined || parent === 0) return;
-  const from = pathOf(order, parent);
-  if (from !== undefined && !isAtOrBelow(from, order.caller.rootPath(order.hierarchy))) {
-    order.putBack(hostPid, from);
-  }
+  const { procRoot, hierarchy, caller } = order;
+  const status = tryReadFile(`${procRoot}/${hostPid}/status`);
+  if (status === undefined) return;
+  const process = statusNumber(status, "Tgid") ?? 0;
+  const isThread = process !== hostPid;
+  const maker = isThread ? process : (statusNumber(status, "PPid") ?? 0);
+  const from = maker === 0 ? undefined : pathOf(order, maker);
+  if (from === undefined || isAtOrBelow(from, caller.rootPath(hierarchy))) return;
+  const threads = hierarchy.version === 2 ? "cgroup.threads" : "tasks";
+  order.putBack(hostPid, from, isThread ? threads : "cgroup.procs");
 }
 
 function refusal(code: number): SystemError {

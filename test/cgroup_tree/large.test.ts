@@ -10,9 +10,11 @@ import { waitFor } from "../support/wait.ts";
 import { Probe, whyNoProbe } from "./probe.ts";
 import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
 
-const PROCESSES = 10_000;
+/** Set in emulation, where a process costs 20 ms and no time means anything. */
+const isEmulated = Number(process.env["LXCFS_TEST_PATIENCE"] ?? 1) > 1;
+const PROCESSES = isEmulated ? 1000 : 10_000;
 /** The best of several reads: what it costs, not what else this machine does. */
-const READ_MS = 100;
+const READ_MS = isEmulated ? Infinity : 100;
 const DEEP = 40;
 const WIDE = 300;
 
@@ -60,7 +62,7 @@ void describe("large and deep", { skip: whyNoMounts() || whyNoProbe() }, () => {
   const trees = (): Tree[] =>
     hierarchyNames().map((name) => treeOf(lab.server.mountpoint, name, mine));
 
-  void test("cgroup.procs of ten thousand processes", (t) => {
+  void test(`cgroup.procs of ${PROCESSES} processes`, (t) => {
     const many = probe.compile("many.c");
     const files = trees().map(({ own }) => join(own, "cgroup.procs"));
     const argv = [process.execPath, "-e", READER, many, String(PROCESSES), ...files];

@@ -1,4 +1,5 @@
 /** The probe of probe.c: system calls from inside a container, one by one, and their errno. */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,7 @@ import { projectRoot } from "../support/project.ts";
 import { installed, run, type RunOptions } from "../support/run.ts";
 
 /** Every system call that takes a path. */
-export const PATH_CALLS = [
+export const PATH_CALLS: readonly PathCall[] = [
   ..."open-read open-write open-both open-truncate open-append open-create open-exclusive".split(
     " ",
   ),
@@ -18,7 +19,9 @@ export const PATH_CALLS = [
   ..."mkdir rmdir rename rename-onto link symlink unlink mknod mkfifo utimes".split(" "),
   ..."setxattr getxattr listxattr removexattr inotify readlink statfs exec".split(" "),
   ..."chdir handle mount-on".split(" "),
-] as const;
+];
+
+export type PathCall = string;
 
 /** Those that make a name, and so ask whether it may be made. */
 export const MAKING: ReadonlySet<string> = new Set(
@@ -69,6 +72,15 @@ export class Probe {
     const answers = output.trim().split("\n").map(Number);
     if (answers.length !== calls.length) throw new Error(`The probe ended early: ${output}`);
     return answers.map((code) => (code === 0 ? "ok" : errnoName(code)));
+  }
+
+  /** As `ask`, with descriptors of this process handed on as 3, 4 and so on. */
+  askWith(container: Container, fds: readonly number[], calls: readonly Call[]): string[] {
+    return this.askBy((argv, { input = "" }) => {
+      const [program = "", ...rest] = container.command(argv);
+      const stdio = ["pipe", "pipe", "inherit", ...fds] as const;
+      return spawnSync(program, rest, { input, encoding: "utf8", stdio: [...stdio] }).stdout;
+    }, calls);
   }
 
   remove(): void {

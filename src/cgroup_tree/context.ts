@@ -1,0 +1,140 @@
+/**
+ * What every operation of the tree starts from, made anew for each request: who asks, which directory
+ * is meant, and where that stands for this caller.
+ */
+import type { CgroupLayout } from "../cgroup/layout.ts";
+import type { RequestHeader } from "../fuse/operations.ts";
+import { errno, errnoOf } from "../sys/errno.ts";
+import { tryReadFile } from "../sys/read.ts";
+import { localOf, ownerOf } from "../vfs/node_id.ts";
+import type { OpenFiles } from "../vfs/open_files.ts";
+import { Acting } from "./act_as.ts";
+import { type Caller, Callers } from "./callers.ts";
+import {
+  FOREIGN,
+  isDelegatable,
+  isOfTheServer,
+  type Standing,
+  standingOf,
+  V2_DELEGATABLE,
+} from "./decide.ts";
+import { type MountedHierarchy, openHierarchies } from "./hierarchies.ts";
+import type { Identity } from "./identity.ts";
+import type { FileNames } from "./names.ts";
+import { nodeOf } from "./node.ts";
+import { Cgroups } from "./tree.ts";
+
+export interface CgroupTreeOptions {
+  readonly procRoot: string;
+  readonly layout: CgroupLayout;
+  readonly names: FileNames;
+  readonly openFiles: OpenFiles;
+  /** CLOCK_MONOTONIC in milliseconds. */
+  readonly nowMs: () => number;
+}
+
+/** One directory as one caller sees it. */
+export interface Seen {
+  readonly caller: Caller;
+  readonly mounted: MountedHierarchy;
+  readonly id: number;
+  readonly standing: Standing;
+  /** Name of the file that is meant; `undefined`: the directory. */
+  readonly file: string | undefined;
+}
+
+/** A caller that changed its user between its request and now. */
+class IdentityChanged extends Error {
+  readonly errno = errno.EACCES;
+}
+
+/** What one serving thread works with. */
+export class TreeContext {
+  readonly procRoot: string;
+  readonly layout: CgroupLayout;
+  readonly names: FileNames;
+  readonly openFiles: OpenFiles;
+  readonly cgroups: Cgroups;
+  readonly callers: Callers;
+  readonly acting: Acting;
+  /** Room for one answer of getdents64(2). */
+  readonly direntBuffer: Buffer = Buffer.alloc(32 << 10);
+  readonly #delegatable: ReadonlySet<string> = v2Delegatable();
+
+  constructor(options: CgroupTreeOptions) {
+    const { procRoot, layout, names, openFiles, nowMs } = options;
+    this.procRoot = procRoot;
+    this.layout = layout;
+    this.names = names;
+    this.openFiles = openFiles;
+    this.cgroups = new Cgroups(openHierarchies(layout));
+    this.callers = new Callers({ procRoot, layout, nowMs });
+    this.acting = new Acting();
+  }
+
+  /** What the request is about; `undefined` where there is nothing for this caller. */
+  see(request: RequestHeader): Seen | undefined {
+    const node = nodeOf(ownerOf(request.nodeLow, request.nodeHigh), localOf(request.nodeLow));
+    const mounted = this.cgroups.bySlot(node.slot);
+    const caller = mounted && this.callers.of(request.pid);
+    const file = node.file === 0 ? undefined : this.names.nameOf(node.file);
+    if (mounted === undefined || caller === undefined) return undefined;
+    if (node.file !== 0 && file === undefined) return undefined;
+    const standing = this.standing(caller, mounted, node.id);
+    if (standing === FOREIGN || (standing.is === "ancestor" && file !== undefined)) {
+      return undefined;
+    }
+    return { caller, mounted, id: node.id, standing, file };
+  }
+
+  standing(caller: Caller, mounted: MountedHierarchy, id: number): Standing {
+    if (caller.isHost) return { is: "below" };
+    const rootId = caller.rootId(mounted.hierarchy);
+    return standingOf(id, rootId, mounted.topId, (each) => this.cgroups.parentOf(mounted, each));
+  }
+
+  /** @throws if the thread has other ids by now than those it asked with */
+  identityOf(seen: Seen, request: RequestHeader): Identity {
+    const identity = seen.caller.identity();
+    if (identity.filesystemUid !== request.uid || identity.filesystemGid !== request.gid) {
+      throw new IdentityChanged("Cannot act for a thread whose ids are not those of its request");
+    }
+    return identity;
+  }
+
+  /** Whether a file is not shown to containers. */
+  isHidden(seen: Seen, file: string): boolean {
+    return !seen.caller.isHost && isOfTheServer(file);
+  }
+
+  /** Limits and the like of the caller's own topmost cgroup are not its own to change. */
+  isProtected(seen: Seen, file: string): boolean {
+    const { version } = seen.mounted.hierarchy;
+    return seen.standing.is === "own" && !isDelegatable(version, file, this.#delegatable);
+  }
+
+  /** Name of the next step down from an ancestor; `undefined` where there is none, or it is gone. */
+  stepName(seen: Seen): Buffer | undefined {
+    if (seen.standing.is !== "ancestor" || seen.standing.step === undefined) return undefined;
+    return this.cgroups.nameOf(seen.mounted, seen.standing.step);
+  }
+}
+
+/** Runs an operation; a system call that fails in it is its answer. */
+export function answer(work: () => number): number {
+  try {
+    return work();
+  } catch (error) {
+    return -errnoOf(error);
+  }
+}
+
+/** Names of kernel files are held as Latin-1: one character a byte. */
+export function bytesOf(name: string): Buffer {
+  return Buffer.from(name, "latin1");
+}
+
+function v2Delegatable(): ReadonlySet<string> {
+  const text = tryReadFile("/sys/kernel/cgroup/delegate");
+  return text === undefined ? V2_DELEGATABLE : new Set(text.split("\n").filter(Boolean));
+}

@@ -1,0 +1,145 @@
+/** Entries of the tree as the protocol wants them: attributes and node ids. */
+import { fstatSync } from "node:fs";
+import type { Attributes, Reply } from "../fuse/wire/reply.ts";
+import { errno } from "../sys/errno.ts";
+import { closeFd, openEntry } from "../sys/native.ts";
+import { readFdBytes } from "../sys/read.ts";
+import { nodeIdOf } from "../vfs/node_attributes.ts";
+import { bytesOf, type Seen, type TreeContext } from "./context.ts";
+import { movesWhat } from "./decide.ts";
+import type { MountedHierarchy } from "./hierarchies.ts";
+import { localOfNode } from "./node.ts";
+
+export interface Stats {
+  readonly ino: number;
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly atimeMs: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
+
+const O_RDONLY = 0;
+const O_PATH_NOFOLLOW = 0o10000000 | (process.arch === "arm64" ? 0o100000 : 0o400000);
+export const S_IFDIR = 0o040000;
+export const S_IFREG = 0o100000;
+const S_IFMT = 0o170000;
+const ANCESTOR_MODE = S_IFDIR | 0o555;
+/**
+ * The least size of a file. With 0, which the kernel's own have, sendfile(2) finds the end at once, and
+ * busybox's cat, which uses it, prints nothing.
+ */
+const FILE_BYTES = 4096;
+
+/** What an entry is; the entry itself is not opened. */
+export function statEntry(directoryFd: number, name: Buffer): Stats {
+  const fd = openEntry(directoryFd, name, O_PATH_NOFOLLOW);
+  try {
+    return fstatSync(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** What is meant by a request, a directory or a file in it. */
+export function statIn(directoryFd: number, { file }: Seen): Stats {
+  return file === undefined ? fstatSync(directoryFd) : statEntry(directoryFd, bytesOf(file));
+}
+
+/** @param bytes a file's size */
+export function attributesOf(stats: Stats, bytes: number = FILE_BYTES): Attributes {
+  return {
+    ino: stats.ino,
+    mode: stats.mode,
+    size: isDirectory(stats) ? 0 : bytes,
+    nlink: stats.nlink,
+    uid: stats.uid,
+    gid: stats.gid,
+    atimeSeconds: stats.atimeMs / 1000,
+    mtimeSeconds: stats.mtimeMs / 1000,
+    ctimeSeconds: stats.ctimeMs / 1000,
+  };
+}
+
+/** Attributes of what a request means, a directory or a file that is the caller's. */
+export function attributesOfSeen({ cgroups }: TreeContext, seen: Seen): Attributes {
+  return cgroups.withDirectory(seen.mounted, seen.id, (fd) => {
+    const stats = statIn(fd, seen);
+    const isList = seen.file !== undefined && movesWhat(seen.file) !== undefined;
+    return attributesOf(stats, isList ? listBytes(fd, bytesOf(seen.file ?? "")) : FILE_BYTES);
+  });
+}
+
+/**
+ * A list of processes may be longer than that, and some programs (Node's readFile) read as many bytes
+ * as they are told. As many as there are now, in whole pages: what programs that seek to the end
+ * expect of kernel files.
+ */
+function listBytes(directoryFd: number, name: Buffer): number {
+  let fd: number;
+  try {
+    fd = openEntry(directoryFd, name, O_RDONLY);
+  } catch {
+    return FILE_BYTES;
+  }
+  try {
+    const { length } = readFdBytes(fd);
+    return Math.max(1, Math.ceil(length / FILE_BYTES)) * FILE_BYTES;
+  } catch {
+    // A threaded cgroup has no list of processes.
+    return FILE_BYTES;
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** All that is told of an ancestor: that it is there. */
+export function ancestorAttributes(ino: number): Attributes {
+  return {
+    ino,
+    mode: ANCESTOR_MODE,
+    nlink: 2,
+    uid: 0,
+    gid: 0,
+    atimeSeconds: 0,
+    mtimeSeconds: 0,
+    ctimeSeconds: 0,
+  };
+}
+
+export function isDirectory(stats: Stats): boolean {
+  return (stats.mode & S_IFMT) === S_IFDIR;
+}
+
+/** The answer for a cgroup's directory. */
+export function directoryEntry(
+  reply: Reply,
+  mounted: MountedHierarchy,
+  id: number,
+  attributes: Attributes,
+): number {
+  return reply.entry(nodeIdOf(id, localOfNode(mounted.slot, 0)), attributes, 0, 0);
+}
+
+/** The answer for an entry of a directory that is the caller's, by what it is. */
+export function entryOf(
+  { names }: TreeContext,
+  reply: Reply,
+  { mounted, id }: Seen,
+  stats: Stats,
+  name: Buffer,
+): number {
+  const attributes = attributesOf(stats);
+  if (isDirectory(stats)) return directoryEntry(reply, mounted, stats.ino, attributes);
+  const number = names.numberOf(name.toString("latin1"));
+  if (number === undefined) return -errno.ENOENT;
+  return reply.entry(nodeIdOf(id, localOfNode(mounted.slot, number)), attributes, 0, 0);
+}
+
+/** A name of one entry: the kernel sends no other, and no other is let through. */
+export function isEntryName(name: Buffer): boolean {
+  const text = name.toString("latin1");
+  return text !== "" && text !== "." && text !== ".." && !text.includes("/");
+}

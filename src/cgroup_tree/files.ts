@@ -1,0 +1,113 @@
+/** Files of the tree: open, read, write, close. */
+import { writeSync } from "node:fs";
+import type { Operations } from "../fuse/operations.ts";
+import { FOPEN, READ_FLAG } from "../fuse/wire/abi.ts";
+import { errno } from "../sys/errno.ts";
+import { closeFd } from "../sys/native.ts";
+import { readFdBytes } from "../sys/read.ts";
+import { answer, type Seen, type TreeContext } from "./context.ts";
+import { armsTrigger, isOutsideDelegation, movesWhat } from "./decide.ts";
+import { type Identity, itself } from "./identity.ts";
+import { moveInto } from "./move_into.ts";
+import { openAs } from "./open_as.ts";
+import { PidNamespace, translateList } from "./pids.ts";
+
+const O_ACCMODE = 3;
+const O_RDONLY = 0;
+const O_WRONLY = 1;
+/** POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM. */
+const ALWAYS_READY = 0x145;
+/** Handles from here on tell who opened the file for writing. */
+const WRITER = 2 ** 52;
+
+type FileOperations = Required<Pick<Operations, "open" | "read" | "write" | "release" | "poll">>;
+
+export function fileOperations(context: TreeContext): FileOperations {
+  const { openFiles } = context;
+  return {
+    open(request, reply) {
+      return answer(() => {
+        const seen = context.see(request);
+        if (seen?.file === undefined) return -errno.ENOENT;
+        const identity = context.identityOf(seen, request);
+        const access = request.flags & O_ACCMODE;
+        closeFd(openAs(context, seen, identity, access));
+        const handle = access === O_RDONLY ? openFiles.open(0) : WRITER + identity.filesystemUid;
+        return reply.opened(handle, FOPEN.DIRECT_IO | FOPEN.NOFLUSH);
+      });
+    },
+
+    read(request, reply) {
+      return answer(() => {
+        const { fh, offset, size, readFlags } = request;
+        const seen = context.see(request);
+        if (seen === undefined) return -errno.ENODEV;
+        // For the page cache, by mmap(2) or sendfile(2), which would answer whoever asks next.
+        if ((readFlags & READ_FLAG.LOCKOWNER) === 0) return -errno.EINVAL;
+        if (offset > 0) {
+          const count = openFiles.read(fh, offset, size, reply.data);
+          if (count >= 0) return count;
+        }
+        const text = textOf(context, seen, context.identityOf(seen, request));
+        openFiles.keep(fh, text);
+        return reply.slice(text, offset, size);
+      });
+    },
+
+    write(request, reply) {
+      return answer(() => {
+        const seen = context.see(request);
+        const file = seen?.file;
+        if (seen === undefined || file === undefined) return -errno.ENODEV;
+        const identity = context.identityOf(seen, request);
+        // A descriptor that was opened by one user and passed to another writes for neither.
+        if (request.fh !== WRITER + identity.filesystemUid) return -errno.EACCES;
+        if (context.isProtected(seen, file)) return -errno.EPERM;
+        if (!seen.caller.isHost && isOutsideDelegation(file)) return -errno.EPERM;
+        if (armsTrigger(file)) return -errno.EOPNOTSUPP;
+        const data = request.data();
+        const write = (bytes: Buffer): number => writeAs(context, seen, identity, bytes);
+        if (movesWhat(file) === undefined) return reply.written(write(data));
+        moveInto(context, seen, data.toString("latin1"), write);
+        return reply.written(data.length);
+      });
+    },
+
+    release(request) {
+      if (request.fh < WRITER) openFiles.close(request.fh);
+      return 0;
+    },
+
+    /** Events of these files are not passed on: what can be read can be read at once. */
+    poll: (request, reply) => reply.polled(request.events & ALWAYS_READY),
+  };
+}
+
+/** A file's text, as the caller may read it and with the caller's numbers of processes. */
+function textOf(context: TreeContext, seen: Seen, identity: Identity): Buffer {
+  const fd = openAs(context, seen, identity, O_RDONLY);
+  let text: Buffer;
+  try {
+    // A copy: translating it reads other files into the same memory.
+    text = Buffer.from(readFdBytes(fd));
+  } finally {
+    closeFd(fd);
+  }
+  if (movesWhat(seen.file ?? "") === undefined || seen.caller.samePids) return text;
+  const namespace = new PidNamespace(context.procRoot, seen.caller.tid);
+  try {
+    return translateList(text, namespace);
+  } finally {
+    namespace.close();
+  }
+}
+
+/** Opens and writes as the caller: the kernel asks some questions at the one, some at the other. */
+function writeAs(context: TreeContext, seen: Seen, identity: Identity, data: Buffer): number {
+  const fd = openAs(context, seen, identity, O_WRONLY);
+  try {
+    return context.acting.as(itself(identity), () => writeSync(fd, data));
+  } finally {
+    closeFd(fd);
+  }
+}
