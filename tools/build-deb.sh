@@ -36,7 +36,7 @@ amd64) cpu=x64 ;;
 arm64) cpu=arm64 ;;
 *) fail "no package is made for $arch: amd64 and arm64 there are" ;;
 esac
-[ -f "$project/dist/src/cli/main.js" ] || fail "nothing is built: npm run build"
+[ -f "$project/dist/bundle/cli/main.js" ] || fail "nothing is built: npm run build"
 [ -z "$node" ] || [ -x "$node" ] || fail "$node is no program"
 [ -d "$output" ] || fail "$output is no directory"
 version=${version:-$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$project/package.json")}

@@ -9,4 +9,4 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   touch node_modules/.package-lock.json
 fi
-node_modules/.bin/tsc -p tsconfig.json
+npm run --silent build

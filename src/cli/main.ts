@@ -1,6 +1,5 @@
 /** What `bin/lxcfs` runs: a subcommand if the first argument names one, else the mount. */
-import { SystemError } from "../sys/errno.ts";
-import { parseMountCommand, UsageError } from "./options.ts";
+import { parseMountCommand } from "./options.ts";
 import { SUBCOMMANDS } from "./subcommands.ts";
 
 /** @returns the exit code; a mount that succeeds does not return, it becomes the holder */
@@ -27,12 +26,12 @@ export async function main(args: readonly string[]): Promise<number> {
 
 /** One line for what a user can mend; the whole stack for what only a developer can. */
 function complain(error: unknown): void {
-  const known = error instanceof UsageError || error instanceof SystemError || isExpected(error);
-  const text = error instanceof Error ? (known ? error.message : error.stack) : String(error);
+  const text =
+    error instanceof Error ? (isExpected(error) ? error.message : error.stack) : String(error);
   process.stderr.write(`lxcfs: ${text ?? ""}\n`);
 }
 
-/** Errors of the system, and those that say of themselves that they are for the user. */
+/** Errors of the system and of usage, which have codes, and those that begin as ours for users do. */
 function isExpected(error: unknown): boolean {
   return error instanceof Error && ("code" in error || error.message.startsWith("Cannot "));
 }

@@ -9,6 +9,9 @@ import type { LogLevel } from "../sys/log.ts";
 
 /** The command line is wrong: the message says how, exit code 1. */
 export class UsageError extends Error {
+  /** By this, not by its class, it is known: each subcommand may be bundled with a class of its own. */
+  readonly code = "USAGE";
+
   constructor(message: string) {
     super(message);
     this.name = "UsageError";

@@ -96,7 +96,7 @@ void test("upgrades under load fail and delay no read", async () => {
 
 void test("an upgrade whose new version is broken leaves the old one serving, whose files may be gone", async () => {
   const installed = mkdtempSync(join(tmpdir(), "lxcfs-installed-"));
-  for (const name of ["bin", "dist/src", "package.json"]) {
+  for (const name of ["bin", "dist/bundle", "package.json"]) {
     cpSync(join(projectRoot, name), join(installed, name), { recursive: true });
   }
   symlinkSync(join(projectRoot, "node_modules"), join(installed, "node_modules"));
@@ -112,15 +112,17 @@ void test("an upgrade whose new version is broken leaves the old one serving, wh
     const before = statusOf(server);
     const readers = new Readers(meminfo(server), 2);
     // A version that renders something else.
-    const filesystem = join(installed, "dist/src/daemon/filesystem.js");
-    writeFileSync(
-      filesystem,
-      `export function createFilesystem() { return { lookup() { throw new Error("broken build"); } }; }
-       export const createCachedFilesystem = createFilesystem;`,
+    const worker = join(installed, "dist/bundle/daemon/worker.js");
+    const text = readFileSync(worker, "utf8");
+    const broken = text.replace(
+      /^function createFilesystem\(.*$/m,
+      "$& return { lookup() { throw new Error('broken build'); } };",
     );
-    const broken = tryRun(upgrade);
-    assert.equal(broken.status, 1);
-    assert.match(broken.stderr, /Cannot upgrade .*Self-test failed.*goes on serving/);
+    assert.notEqual(broken, text);
+    writeFileSync(worker, broken);
+    const failed = tryRun(upgrade);
+    assert.equal(failed.status, 1);
+    assert.match(failed.stderr, /Cannot upgrade .*Self-test failed.*goes on serving/);
     await waitFor("the log says so", () => server.output.includes("error: the upgrade failed"));
     assert.equal(statusOf(server).serverPid, before.serverPid);
     assert.match(statusOf(server).upgradeError, /Self-test failed/);
@@ -133,7 +135,7 @@ void test("an upgrade whose new version is broken leaves the old one serving, wh
     assert.equal(statusOf(server).serverPid, before.serverPid);
 
     // A good one, at the same place.
-    cpSync(join(projectRoot, "dist/src"), join(installed, "dist/src"), { recursive: true });
+    cpSync(join(projectRoot, "dist/bundle"), join(installed, "dist/bundle"), { recursive: true });
     writeFileSync(
       join(installed, "package.json"),
       JSON.stringify({

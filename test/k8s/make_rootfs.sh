@@ -34,7 +34,7 @@ app=$root/usr/lib/lxcfs-ts
 mkdir -p "$app/node_modules"
 cp -r "$project/bin" "$project/package.json" "$app/"
 mkdir -p "$app/dist"
-cp -r "$project/dist/src" "$app/dist/"
+cp -r "$project/dist/bundle" "$app/dist/"
 # Run-time dependencies only, and of those with prebuilt parts the one for this machine.
 (cd "$project" && npm ls --omit=dev --all --parseable 2>/dev/null) | sed 1d | while read -r module; do
 	mkdir -p "$app/node_modules/${module#"$project/node_modules/"}"

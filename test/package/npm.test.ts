@@ -29,7 +29,7 @@ void describe("the npm package", { skip: installed("npm") ? false : "needs npm" 
   void test("holds what runs and no tests", () => {
     const files = run(["tar", "-tzf", tarball]).trim().split("\n");
     assert.ok(files.includes("package/bin/holder.sh"));
-    assert.ok(files.includes("package/dist/src/cli/main.js"));
+    assert.ok(files.includes("package/dist/bundle/cli/main.js"));
     assert.ok(files.includes("package/share/lxcfs.service"));
     const odd = files.filter((file) => /\.test\.|\.cases\.|fixtures|node_modules/.test(file));
     assert.deepEqual(odd, []);
