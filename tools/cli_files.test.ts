@@ -71,4 +71,11 @@ void describe("man page and completions", () => {
     });
     assert.equal(stderr, "");
   });
+
+  const noMandoc = existsSync("/usr/bin/mandoc") ? false : "mandoc is not installed";
+  void it("mandoc finds nothing to warn of", { skip: noMandoc }, () => {
+    const page = join(project, "share/man/lxcfs.1");
+    const { stdout } = spawnSync("mandoc", ["-Tlint", "-Wwarning", page], { encoding: "utf8" });
+    assert.equal(stdout, "");
+  });
 });

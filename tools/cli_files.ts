@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FILE_PATHS } from "../src/explain/file_name.ts";
+import type { CommandOption } from "../src/cli/command_options.ts";
 import { OPTIONS } from "../src/cli/options.ts";
 import { SUBCOMMANDS, type Subcommand } from "../src/cli/subcommands.ts";
 
@@ -32,9 +33,10 @@ export function cliFiles(): Map<string, string> {
   ]);
 }
 
-/** Options named in a subcommand's usage line. */
-function optionsOf({ usage }: Subcommand): string[] {
-  return [...usage.matchAll(/--[a-z][a-z-]*/g)].map(([option]) => option);
+/** A subcommand's options; of one that answers --help itself those of its usage line. */
+function optionsOf({ usage, options }: Subcommand): readonly CommandOption[] {
+  const named = [...usage.matchAll(/--([a-z][a-z-]*)/g)];
+  return options ?? named.map(([, name = ""]) => ({ name, help: "" }));
 }
 
 function roff(text: string): string {
@@ -49,10 +51,17 @@ function manPage(): string {
     const names = `${short ? `\\fB\\-${short}\\fR, ` : ""}\\fB\\-\\-${roff(name)}\\fR`;
     return `.TP\n${names}${value ? ` \\fI${roff(value)}\\fR` : ""}\n${roff(help)}\n`;
   };
-  const command = ({ name, usage, help }: Subcommand): string =>
-    `.TP\n\\fBlxcfs ${roff(name)}\\fR ${roff(usage)}\n${roff(help)}\n`;
+  const commandOption = ({ name, value, help }: CommandOption): string => {
+    const names = `\\fB\\-\\-${roff(name)}\\fR${value ? ` \\fI${roff(value)}\\fR` : ""}`;
+    return `.TP\n${names}\n${roff(help)}\n`;
+  };
+  const command = (each: Subcommand): string => {
+    const options = (each.options ?? []).map(commandOption).join("");
+    const below = options === "" ? "" : `.RS\n${options}.RE\n`;
+    return `.TP\n\\fBlxcfs ${roff(each.name)}\\fR ${roff(each.usage)}\n${roff(each.help)}\n${below}`;
+  };
   return `.\\" Made by tools/cli_files.ts from the tables of options and commands.
-.TH LXCFS 1 "" "lxcfs\\-ts" "User Commands"
+.TH LXCFS 1 "2026-11-26" "lxcfs\\-ts" "User Commands"
 .SH NAME
 lxcfs \\- filesystem that shows containers their own /proc and /sys
 .SH SYNOPSIS
@@ -62,10 +71,10 @@ lxcfs \\- filesystem that shows containers their own /proc and /sys
 .B lxcfs
 \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...
 .SH DESCRIPTION
-Serves a filesystem from which the processes of Linux containers read their own memory, CPUs, CPU
-time, load, uptime, disks, swap and pressure in place of the host's. It stays in the foreground. The
-process that is started keeps the mount; the server it starts may die or be upgraded while no read
-fails.
+Serves a filesystem from which the processes of Linux containers read their
+own memory, CPUs, CPU time, load, uptime, disks, swap and pressure in place of
+the host's. It stays in the foreground. The process that is started keeps the
+mount; the server it starts may die or be upgraded while no read fails.
 .SH OPTIONS
 ${OPTIONS.map(option).join("")}.SH COMMANDS
 ${COMMANDS.map(command).join("")}.SH SIGNALS
@@ -125,7 +134,8 @@ function bash(): string {
     `--${name}`,
   ]);
   const cases = COMMANDS.map(
-    (each) => `\t\t${each.name}) words="${[...optionsOf(each), "--help"].join(" ")}" ;;`,
+    (each) =>
+      `\t\t${each.name}) words="${[...optionsOf(each).map(({ name }) => `--${name}`), "--help"].join(" ")}" ;;`,
   );
   const values = Object.entries(VALUES).map(
     ([name, list]) =>
@@ -165,6 +175,9 @@ function zshText(text: string): string {
   return text.replaceAll("'", "'\\''").replaceAll(/[[\]:]/g, (c) => `\\${c}`);
 }
 
+/** How zsh completes values, by what they are called. */
+const ZSH_VALUES: Readonly<Record<string, string>> = { DIR: "_directories", PID: "_pids" };
+
 function zsh(): string {
   const options = OPTIONS.map(({ short, name, value, help }) => {
     const text = zshText(help);
@@ -179,7 +192,10 @@ function zsh(): string {
     ({ name, help }) => `\t\t'${name}:${help.replaceAll("'", "'\\''")}'`,
   );
   const cases = COMMANDS.map((each) => {
-    const list = optionsOf(each).map((option) => `'${option}'`);
+    const list = optionsOf(each).map(({ name, value, help }) => {
+      const argument = value ? `:${value.toLowerCase()}:${ZSH_VALUES[value] ?? " "}` : "";
+      return `'--${name}${help === "" ? "" : `[${zshText(help)}]`}${argument}'`;
+    });
     const file = each.usage.startsWith("FILE ") ? [`'1:file:(${FILES.join(" ")})'`] : [];
     return `\t\t${each.name}) _arguments ${[...list, ...file, "'*:argument:_default'"].join(" ")} ;;`;
   });
@@ -215,6 +231,8 @@ function fishText(text: string): string {
   return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }
 
+const PIDS = " -x -a '(__fish_complete_pids)'";
+
 function fish(): string {
   const first = "__fish_use_subcommand";
   const lines = ["# fish completion of lxcfs. Made by tools/cli_files.ts."];
@@ -231,8 +249,10 @@ function fish(): string {
   }
   for (const each of COMMANDS) {
     const seen = `'__fish_seen_subcommand_from ${each.name}'`;
-    for (const option of optionsOf(each)) {
-      lines.push(`complete -c lxcfs -n ${seen} -l ${option.slice(2)}`);
+    for (const { name, value, help } of optionsOf(each)) {
+      const takes = value === undefined ? "" : value === "PID" ? PIDS : " -r";
+      const text = help === "" ? "" : ` -d ${fishText(help)}`;
+      lines.push(`complete -c lxcfs -n ${seen} -l ${name}${takes}${text}`);
     }
     if (each.usage.startsWith("FILE ")) {
       lines.push(`complete -c lxcfs -n ${seen} -f -a ${fishText(FILES.join(" "))}`);

@@ -30,10 +30,13 @@ need strace strace
 need curl curl
 need wget wget
 need debootstrap debootstrap
+need qemu-aarch64 qemu-user libc6-arm64-cross libstdc++6-arm64-cross
 need newuidmap uidmap
 need go golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev
 need zsh zsh
 need fish fish
+need man man-db
+need mandoc mandoc
 need cc gcc libc6-dev
 need unshare util-linux
 need mount mount

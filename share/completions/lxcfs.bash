@@ -15,17 +15,17 @@ _lxcfs() {
 			;;
 		esac
 		case ${COMP_WORDS[1]} in
-		status) words="--json --help" ;;
-		upgrade) words="--help" ;;
-		attach) words="--all --dry-run --help" ;;
-		detach) words="--all --dry-run --help" ;;
-		heal) words="--watch --remove --dry-run --help" ;;
+		status) words="--json --runtime-dir --help" ;;
+		upgrade) words="--runtime-dir --help" ;;
+		attach) words="--all --dry-run --json --mountpoint --timeout --help" ;;
+		detach) words="--all --dry-run --json --mountpoint --timeout --help" ;;
+		heal) words="--watch --every --remove --dry-run --json --mountpoint --timeout --help" ;;
 		cpu-policy) words="--help" ;;
-		ps) words="--json --help" ;;
-		top) words="--interval --no-color --help" ;;
-		show) words="--pid --container --help" ;;
-		explain) words="--pid --container --json --help" ;;
-		doctor) words="--json --help" ;;
+		ps) words="--json --mountpoint --runtime-dir --help" ;;
+		top) words="--interval --no-color --mountpoint --runtime-dir --help" ;;
+		show) words="--pid --container --json --mountpoint --runtime-dir --help" ;;
+		explain) words="--pid --container --json --mountpoint --runtime-dir --help" ;;
+		doctor) words="--json --mountpoint --runtime-dir --help" ;;
 		oci-hook) words="--mountpoint --help" ;;
 		webhook) words="--help --help" ;;
 		node-agent) words="--help --help" ;;

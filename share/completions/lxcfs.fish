@@ -35,26 +35,49 @@ complete -c lxcfs -n __fish_use_subcommand -l metrics -r -d 'serve metrics on HO
 complete -c lxcfs -n __fish_use_subcommand -l workers -r -d 'serving threads (default: by cores, 2 to 3)'
 complete -c lxcfs -n __fish_use_subcommand -l deadline -r -d 'answer a stuck read after so long (default 2000)'
 complete -c lxcfs -n __fish_use_subcommand -l log-level -x -a 'debug info warn error' -d 'debug, info (default), warn or error'
-complete -c lxcfs -n '__fish_seen_subcommand_from status' -l json
-complete -c lxcfs -n '__fish_seen_subcommand_from attach' -l all
-complete -c lxcfs -n '__fish_seen_subcommand_from attach' -l dry-run
-complete -c lxcfs -n '__fish_seen_subcommand_from detach' -l all
-complete -c lxcfs -n '__fish_seen_subcommand_from detach' -l dry-run
-complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l watch
-complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l remove
-complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l dry-run
-complete -c lxcfs -n '__fish_seen_subcommand_from ps' -l json
-complete -c lxcfs -n '__fish_seen_subcommand_from top' -l interval
-complete -c lxcfs -n '__fish_seen_subcommand_from top' -l no-color
-complete -c lxcfs -n '__fish_seen_subcommand_from show' -l pid
-complete -c lxcfs -n '__fish_seen_subcommand_from show' -l container
+complete -c lxcfs -n '__fish_seen_subcommand_from status' -l json -d 'for programs: JSON on stdout'
+complete -c lxcfs -n '__fish_seen_subcommand_from status' -l runtime-dir -r -d 'as the server was started with (/run)'
+complete -c lxcfs -n '__fish_seen_subcommand_from upgrade' -l runtime-dir -r -d 'as the server was started with (/run)'
+complete -c lxcfs -n '__fish_seen_subcommand_from attach' -l all -d 'all containers that run'
+complete -c lxcfs -n '__fish_seen_subcommand_from attach' -l dry-run -d 'only say what would be done'
+complete -c lxcfs -n '__fish_seen_subcommand_from attach' -l json -d 'for programs: JSON on stdout'
+complete -c lxcfs -n '__fish_seen_subcommand_from attach' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
+complete -c lxcfs -n '__fish_seen_subcommand_from attach' -l timeout -r -d 'how long one container may take (5)'
+complete -c lxcfs -n '__fish_seen_subcommand_from detach' -l all -d 'all containers that run'
+complete -c lxcfs -n '__fish_seen_subcommand_from detach' -l dry-run -d 'only say what would be done'
+complete -c lxcfs -n '__fish_seen_subcommand_from detach' -l json -d 'for programs: JSON on stdout'
+complete -c lxcfs -n '__fish_seen_subcommand_from detach' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
+complete -c lxcfs -n '__fish_seen_subcommand_from detach' -l timeout -r -d 'how long one container may take (5)'
+complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l watch -d 'keep doing it'
+complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l every -r -d 'with --watch: how often all namespaces are looked at (30)'
+complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l remove -d 'take dead mounts away, without a server'
+complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l dry-run -d 'only say what would be done'
+complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l json -d 'for programs: JSON on stdout'
+complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
+complete -c lxcfs -n '__fish_seen_subcommand_from heal' -l timeout -r -d 'how long one container may take (5)'
+complete -c lxcfs -n '__fish_seen_subcommand_from ps' -l json -d 'for programs: JSON on stdout'
+complete -c lxcfs -n '__fish_seen_subcommand_from ps' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
+complete -c lxcfs -n '__fish_seen_subcommand_from ps' -l runtime-dir -r -d 'as the server was started with (/run)'
+complete -c lxcfs -n '__fish_seen_subcommand_from top' -l interval -r -d 'between two screens (2)'
+complete -c lxcfs -n '__fish_seen_subcommand_from top' -l no-color -d 'no colour, as NO_COLOR says'
+complete -c lxcfs -n '__fish_seen_subcommand_from top' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
+complete -c lxcfs -n '__fish_seen_subcommand_from top' -l runtime-dir -r -d 'as the server was started with (/run)'
+complete -c lxcfs -n '__fish_seen_subcommand_from show' -l pid -x -a '(__fish_complete_pids)' -d 'the process that reads'
+complete -c lxcfs -n '__fish_seen_subcommand_from show' -l container -r -d 'the first process of the container of that name or id'
+complete -c lxcfs -n '__fish_seen_subcommand_from show' -l json -d 'for programs: JSON on stdout'
+complete -c lxcfs -n '__fish_seen_subcommand_from show' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
+complete -c lxcfs -n '__fish_seen_subcommand_from show' -l runtime-dir -r -d 'as the server was started with (/run)'
 complete -c lxcfs -n '__fish_seen_subcommand_from show' -f -a 'meminfo stat uptime loadavg swaps slabinfo cpuinfo diskstats partitions vmstat pressure/cpu pressure/memory pressure/io cpu/online cpu/possible cpu/present cpu/offline node/online node/possible node/has_cpu node/has_memory node/has_normal_memory'
-complete -c lxcfs -n '__fish_seen_subcommand_from explain' -l pid
-complete -c lxcfs -n '__fish_seen_subcommand_from explain' -l container
-complete -c lxcfs -n '__fish_seen_subcommand_from explain' -l json
+complete -c lxcfs -n '__fish_seen_subcommand_from explain' -l pid -x -a '(__fish_complete_pids)' -d 'the process that reads'
+complete -c lxcfs -n '__fish_seen_subcommand_from explain' -l container -r -d 'the first process of the container of that name or id'
+complete -c lxcfs -n '__fish_seen_subcommand_from explain' -l json -d 'for programs: JSON on stdout'
+complete -c lxcfs -n '__fish_seen_subcommand_from explain' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
+complete -c lxcfs -n '__fish_seen_subcommand_from explain' -l runtime-dir -r -d 'as the server was started with (/run)'
 complete -c lxcfs -n '__fish_seen_subcommand_from explain' -f -a 'meminfo stat uptime loadavg swaps slabinfo cpuinfo diskstats partitions vmstat pressure/cpu pressure/memory pressure/io cpu/online cpu/possible cpu/present cpu/offline node/online node/possible node/has_cpu node/has_memory node/has_normal_memory'
-complete -c lxcfs -n '__fish_seen_subcommand_from doctor' -l json
-complete -c lxcfs -n '__fish_seen_subcommand_from oci-hook' -l mountpoint
+complete -c lxcfs -n '__fish_seen_subcommand_from doctor' -l json -d 'for programs: JSON on stdout'
+complete -c lxcfs -n '__fish_seen_subcommand_from doctor' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
+complete -c lxcfs -n '__fish_seen_subcommand_from doctor' -l runtime-dir -r -d 'as the server was started with (/run)'
+complete -c lxcfs -n '__fish_seen_subcommand_from oci-hook' -l mountpoint -r -d 'which lxcfs, where more than one is mounted'
 complete -c lxcfs -n '__fish_seen_subcommand_from webhook' -l help
 complete -c lxcfs -n '__fish_seen_subcommand_from node-agent' -l help
 complete -c lxcfs -n '__fish_seen_subcommand_from nri' -l socket

@@ -33,15 +33,27 @@ export class CommandError extends Error {
 export async function command(name: string, work: () => Promise<number>): Promise<number> {
   try {
     if (process.getuid?.() !== 0) {
-      throw new CommandError(EXIT.noRights, "only root may enter containers: run it with sudo");
+      throw new CommandError(EXIT.noRights, "only root may do this: run it with sudo");
     }
     return await work();
   } catch (thrown) {
     const exitCode = exitCodeOf(thrown);
     if (exitCode === undefined) throw thrown;
-    process.stderr.write(`lxcfs ${name}: ${(thrown as Error).message.split("\n")[0]}\n`);
+    process.stderr.write(`lxcfs ${name}: ${messageOf(name, thrown as Error)}\n`);
     return exitCode;
   }
+}
+
+/** One line. Node.js explains at length how strange options could be meant as names. */
+function messageOf(name: string, error: Error): string {
+  const [line = ""] = error.message.split("\n");
+  if (!isUsage(error)) return line;
+  return `${line.split(". ")[0]}: "lxcfs ${name} --help" tells which there are`;
+}
+
+function isUsage(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" && code.startsWith("ERR_PARSE_ARGS");
 }
 
 const EXPLAIN_EXIT: Readonly<Record<Reason, number>> = {
@@ -58,8 +70,7 @@ function exitCodeOf(thrown: unknown): number | undefined {
   if (thrown instanceof NameError) {
     return thrown.reason === "unknown" ? EXIT.unknown : EXIT.ambiguous;
   }
-  const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-  return typeof code === "string" && code.startsWith("ERR_PARSE_ARGS") ? EXIT.usage : undefined;
+  return isUsage(thrown) ? EXIT.usage : undefined;
 }
 
 /** Someone to act on, with the name that the report uses. */

@@ -1,6 +1,6 @@
 /** The help text, made from the tables of options and subcommands. */
 import { OPTIONS } from "./options.ts";
-import { SUBCOMMANDS } from "./subcommands.ts";
+import { type Subcommand, SUBCOMMANDS } from "./subcommands.ts";
 
 export function helpText(): string {
   const options = OPTIONS.map(({ short, name, value, help }): [string, string] => [
@@ -25,6 +25,17 @@ export function helpText(): string {
     "the host's values, and again its own.",
     "",
   ].join("\n");
+}
+
+/** Help of one subcommand. */
+export function commandHelpText({ name, usage, help, options = [] }: Subcommand): string {
+  const rows = options.map(({ name: option, value, help: what }): [string, string] => [
+    `--${option}${value === undefined ? "" : ` ${value}`}`,
+    what,
+  ]);
+  const sentence = `${help[0]?.toUpperCase()}${help.slice(1)}.`;
+  const list = rows.length === 0 ? [] : ["Options:", ...columns(rows), ""];
+  return [`Usage: lxcfs ${name} ${usage}`.trimEnd(), "", sentence, "", ...list].join("\n");
 }
 
 /** The right column is on the next line where the left one is too wide for it. */

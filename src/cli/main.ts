@@ -6,7 +6,13 @@ import { SUBCOMMANDS } from "./subcommands.ts";
 export async function main(args: readonly string[]): Promise<number> {
   try {
     const subcommand = SUBCOMMANDS.find((known) => known.name === args[0]);
-    if (subcommand) return await (await subcommand.load()).run(args.slice(1));
+    if (subcommand) {
+      if (subcommand.options !== undefined && args.includes("--help")) {
+        process.stdout.write((await import("./help.ts")).commandHelpText(subcommand));
+        return 0;
+      }
+      return await (await subcommand.load()).run(args.slice(1));
+    }
     const command = parseMountCommand(args);
     if (command.kind === "help") {
       process.stdout.write((await import("./help.ts")).helpText());

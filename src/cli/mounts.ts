@@ -4,9 +4,9 @@ import { askStatus } from "../daemon/control.ts";
 import { lxcfsMountpoints } from "../daemon/mountpoint.ts";
 import { controlSocketPath } from "../daemon/paths.ts";
 import type { Status } from "../daemon/status.ts";
-import { UsageError } from "./options.ts";
+import { CommandError, EXIT } from "./attach_common.ts";
 
-/** Status of the mount at `mountpoint`, or of the only one there is. @throws UsageError */
+/** Status of the mount at `mountpoint`, or of the only one there is. @throws CommandError */
 export async function findStatus(
   mountpoint: string | undefined,
   runtimeDir: string,
@@ -23,15 +23,19 @@ export async function findStatus(
   }
   const [only, ...others] = answers;
   if (only === undefined) {
-    throw new UsageError(
+    throw new CommandError(
+      EXIT.noServer,
       mountpoints.length === 0
-        ? "no lxcfs is mounted"
+        ? "no lxcfs is mounted: start one with `lxcfs /var/lib/lxcfs`"
         : `no lxcfs-ts answers at ${mountpoints.join(", ")}; if it was started with --runtime-dir, give that here too`,
     );
   }
   if (others.length > 0) {
     const paths = answers.map((status) => status.mountpoint);
-    throw new UsageError(`more than one lxcfs is mounted: say which of ${paths.join(", ")}`);
+    throw new CommandError(
+      EXIT.usage,
+      `more than one lxcfs is mounted: say which of ${paths.join(", ")}`,
+    );
   }
   return only;
 }
@@ -41,7 +45,8 @@ async function ask(mountpoint: string, runtimeDir: string): Promise<Status> {
     return await askStatus(controlSocketPath(runtimeDir, mountpoint));
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
-    throw new UsageError(
+    throw new CommandError(
+      EXIT.noServer,
       `no lxcfs-ts answers for ${mountpoint} (${cause}); if it was started with --runtime-dir, give that here too`,
     );
   }

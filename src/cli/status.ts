@@ -2,9 +2,14 @@
 import { parseArgs } from "node:util";
 import { resolve } from "node:path";
 import type { Status } from "../daemon/status.ts";
+import { command } from "./attach_common.ts";
 import { findStatus } from "./mounts.ts";
 
-export async function run(args: readonly string[]): Promise<number> {
+export function run(args: readonly string[]): Promise<number> {
+  return command("status", async () => await status(args));
+}
+
+async function status(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     options: { json: { type: "boolean" }, "runtime-dir": { type: "string", default: "/run" } },

@@ -3,6 +3,23 @@
  * mount starts without them. To add one, write a module that exports `run` and name it here.
  */
 
+import {
+  ALL,
+  CONTAINER,
+  DRY_RUN,
+  EVERY,
+  INTERVAL,
+  JSON_OUTPUT,
+  MOUNTPOINT,
+  NO_COLOR,
+  PID,
+  REMOVE,
+  RUNTIME_DIR,
+  type CommandOption,
+  TIMEOUT,
+  WATCH,
+} from "./command_options.ts";
+
 /** A subcommand's module. `args` are those after its name. @returns the exit code */
 export interface SubcommandModule {
   run(args: readonly string[]): number | Promise<number>;
@@ -13,6 +30,8 @@ export interface Subcommand {
   /** Arguments, as the help shows them. */
   readonly usage: string;
   readonly help: string;
+  /** What it takes, for help and completion; `undefined`: it answers --help itself. */
+  readonly options?: readonly CommandOption[];
   /** Not shown in the help: called by the program itself. */
   readonly internal?: boolean;
   readonly load: () => Promise<SubcommandModule>;
@@ -23,72 +42,84 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     name: "status",
     usage: "[MOUNTPOINT] [--json]",
     help: "what a running lxcfs serves, and how it fares",
+    options: [JSON_OUTPUT, RUNTIME_DIR],
     load: () => import("./status.ts"),
   },
   {
     name: "upgrade",
     usage: "[MOUNTPOINT]",
     help: "let the installed version take over from the running one",
+    options: [RUNTIME_DIR],
     load: () => import("./upgrade.ts"),
   },
   {
     name: "attach",
     usage: "PID|CONTAINER...|--all [--dry-run]",
     help: "show running containers their own files, without their help",
+    options: [ALL, DRY_RUN, JSON_OUTPUT, MOUNTPOINT, TIMEOUT],
     load: () => import("./attach.ts"),
   },
   {
     name: "detach",
     usage: "PID|CONTAINER...|--all [--dry-run]",
     help: "give them the kernel's own files back",
+    options: [ALL, DRY_RUN, JSON_OUTPUT, MOUNTPOINT, TIMEOUT],
     load: () => import("./detach.ts"),
   },
   {
     name: "heal",
     usage: "[--watch] [--remove] [--dry-run]",
     help: "replace dead lxcfs mounts in all containers",
+    options: [WATCH, EVERY, REMOVE, DRY_RUN, JSON_OUTPUT, MOUNTPOINT, TIMEOUT],
     load: () => import("./heal.ts"),
   },
   {
     name: "cpu-policy",
     usage: "PID|CONTAINER... [cpuset|quota|none|default]",
     help: "what bounds the CPUs that a container is shown",
+    options: [],
     load: () => import("./cpu_policy.ts"),
   },
   {
     name: "ps",
     usage: "[--json]",
     help: "containers, their limits, and how they have their files",
+    options: [JSON_OUTPUT, MOUNTPOINT, RUNTIME_DIR],
     load: () => import("./ps.ts"),
   },
   {
     name: "top",
     usage: "[--interval SECONDS] [--no-color]",
     help: "the same, live, with what they use",
+    options: [INTERVAL, NO_COLOR, MOUNTPOINT, RUNTIME_DIR],
     load: () => import("./top.ts"),
   },
   {
     name: "show",
     usage: "FILE --pid PID|--container NAME",
     help: "what a process reads in a file, from outside",
+    options: [PID, CONTAINER, JSON_OUTPUT, MOUNTPOINT, RUNTIME_DIR],
     load: () => import("./show.ts"),
   },
   {
     name: "explain",
     usage: "FILE --pid PID|--container NAME [--json]",
     help: "each field of a file, and where it comes from",
+    options: [PID, CONTAINER, JSON_OUTPUT, MOUNTPOINT, RUNTIME_DIR],
     load: () => import("./explain.ts"),
   },
   {
     name: "doctor",
     usage: "[--json]",
     help: "what is wrong on this host, and how to mend it",
+    options: [JSON_OUTPUT, MOUNTPOINT, RUNTIME_DIR],
     load: () => import("./doctor.ts"),
   },
   {
     name: "oci-hook",
     usage: "[--mountpoint DIR]",
     help: "attach to the container whose OCI state is on stdin",
+    options: [MOUNTPOINT],
     load: () => import("./oci_hook.ts"),
   },
   {

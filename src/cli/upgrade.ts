@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { tryReadFile } from "../sys/read.ts";
+import { command } from "./attach_common.ts";
 import { findStatus } from "./mounts.ts";
 
 /** Processes that `pid` has started. Where the kernel does not list them, none are found. */
@@ -15,7 +16,11 @@ function childrenOf(pid: number): number[] {
 const UPGRADE_MS = 15_000;
 const LOOK_MS = 50;
 
-export async function run(args: readonly string[]): Promise<number> {
+export function run(args: readonly string[]): Promise<number> {
+  return command("upgrade", async () => await upgrade(args));
+}
+
+async function upgrade(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     options: { "runtime-dir": { type: "string", default: "/run" } },
@@ -45,7 +50,7 @@ export async function run(args: readonly string[]): Promise<number> {
       const silent = gone ? "it ended at once; see the log" : "it does not serve in time";
       const cause = failed ? now.upgradeError : silent;
       process.stderr.write(
-        `lxcfs: Cannot upgrade ${now.mountpoint}: ${cause}; version ${now.version} goes on serving\n`,
+        `lxcfs upgrade: Cannot upgrade ${now.mountpoint}: ${cause}; version ${now.version} goes on serving\n`,
       );
       return 1;
     }

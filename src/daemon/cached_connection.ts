@@ -88,8 +88,9 @@ export class CachedConnection {
     const { cachedFd, mountpoint, controlSocket } = this.#config;
     const options = `fd=${cachedFd},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions`;
     const path = cachedMountpoint(controlSocket);
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    // A dead mount there is no directory to mkdir(2).
     detachAll(path);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
     try {
       mount(cachedSource(mountpoint), path, MOUNT_TYPE, MS.NOSUID | MS.NODEV, options);
     } catch (error) {

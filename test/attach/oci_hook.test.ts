@@ -137,3 +137,19 @@ void describe("the OCI hook", { skip: whyNoMounts() }, () => {
     assert.ok(Math.min(...timesMs) < BUDGET_MS, list);
   });
 });
+
+/** What oci-hooks(5) asks of a file in hooks.d: podman and CRI-O read it with the same library. */
+void test("oci-hook.json is what podman and CRI-O take", () => {
+  const text = readFileSync(join(projectRoot, "share/oci-hook.json"), "utf8");
+  const { version, hook, when, stages, ...others } = JSON.parse(text) as Record<string, unknown>;
+  assert.deepEqual(others, {});
+  assert.equal(version, "1.0.0");
+  assert.deepEqual(when, { always: true });
+  assert.deepEqual(stages, ["createRuntime"]);
+  const { path, args, timeout, ...more } = hook as Record<string, unknown>;
+  assert.deepEqual(more, {});
+  assert.equal(path, "/usr/share/lxcfs/oci-hook");
+  // The first is the program's own name, as for execve(2).
+  assert.deepEqual(args, ["oci-hook", "/var/lib/lxcfs"]);
+  assert.ok(Number.isInteger(timeout) && Number(timeout) > 0);
+});
