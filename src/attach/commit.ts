@@ -3,11 +3,10 @@
  * place, comes back. One thread at a time may be in another namespace without the rest of the
  * process noticing, once it has left the others' CLONE_FS state.
  */
-import { constants, closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { errno, errnoOf } from "../sys/errno.ts";
 import {
   AT_EMPTY_PATH,
-  chroot,
   CLONE,
   fchdir,
   MNT,
@@ -22,8 +21,9 @@ import {
   umount,
   unshare,
 } from "../sys/native.ts";
+import { MountNamespace } from "../sys/mount_namespace.ts";
 import type { PlannedStep } from "./plan.ts";
-import { O_PATH, type Target } from "./target.ts";
+import type { Target } from "./target.ts";
 import type { Step } from "./types.ts";
 
 /** Kernels before 6.5 do not know it and say EINVAL. */
@@ -36,13 +36,11 @@ const EMPTY = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
 
 /** A thread that may enter mount namespaces. Make one for each thread, in that thread. */
 export class NamespaceThread {
-  readonly #homeNamespaceFd: number;
-  readonly #homeRootFd: number;
+  readonly #home: MountNamespace;
 
   constructor() {
     unshare(CLONE.FS);
-    this.#homeNamespaceFd = openSync("/proc/thread-self/ns/mnt", "r");
-    this.#homeRootFd = openSync("/", constants.O_DIRECTORY | O_PATH);
+    this.#home = MountNamespace.current();
   }
 
   /** Runs `work` in the namespace of `target`. */
@@ -51,16 +49,12 @@ export class NamespaceThread {
     try {
       return work();
     } finally {
-      setns(this.#homeNamespaceFd, CLONE.NEWNS);
-      // Entering a namespace makes its own root the thread's; ours may have been another.
-      fchdir(this.#homeRootFd);
-      chroot(".");
+      this.#home.enter();
     }
   }
 
   close(): void {
-    closeSync(this.#homeNamespaceFd);
-    closeSync(this.#homeRootFd);
+    this.#home.close();
   }
 }
 

@@ -12,6 +12,7 @@ import { eventfdCreate, MNT, mount, MS, POLL, pollFd, umount } from "../sys/nati
 import type { DaemonConfig } from "./config.ts";
 import { invalidationsOf } from "./filesystem_memory.ts";
 import { handshake } from "./handshake.ts";
+import type { HostNamespace } from "./host_namespace.ts";
 import type { InvalidatorOrder } from "./invalidator.ts";
 import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
 import { negotiatedOf } from "./negotiated.ts";
@@ -36,14 +37,22 @@ export class CachedConnection {
   readonly #config: DaemonConfig;
   readonly #state: SharedState;
   readonly #generation: number;
+  readonly #host: HostNamespace;
   readonly #log: Logger;
   readonly #wakeFd: number;
   #pool: WorkerPool | undefined;
   #stopping = false;
 
-  constructor(config: DaemonConfig, state: SharedState, generation: number, log: Logger) {
+  constructor(
+    config: DaemonConfig,
+    state: SharedState,
+    generation: number,
+    host: HostNamespace,
+    log: Logger,
+  ) {
     this.#config = config;
     this.#state = state;
+    this.#host = host;
     this.#generation = generation;
     this.#log = log;
     this.#wakeFd = eventfdCreate();
@@ -52,7 +61,7 @@ export class CachedConnection {
   /** Mounts it, unless a predecessor has, and waits for requests. */
   begin(): void {
     try {
-      this.#mount();
+      this.#host.inside(() => this.#mount());
     } catch (error) {
       // Everything is served without it, only slower.
       this.#log.warn("the cached files cannot be mounted", { cause: String(error) });
@@ -72,8 +81,10 @@ export class CachedConnection {
   unmount(): void {
     const path = cachedMountpoint(this.#config.controlSocket);
     try {
-      detachAll(path);
-      rmdirSync(path);
+      this.#host.inside(() => {
+        detachAll(path);
+        rmdirSync(path);
+      });
     } catch {
       // Somebody else's, or gone already.
     }

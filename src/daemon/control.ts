@@ -8,6 +8,7 @@ import { rmSync, statSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
+import type { HostNamespace } from "./host_namespace.ts";
 import { listen } from "./listen.ts";
 import type { Status } from "./status.ts";
 
@@ -26,16 +27,19 @@ export class ControlServer {
   readonly #path: string;
   readonly #log: Logger;
   readonly #handlers: ControlHandlers;
+  readonly #host: HostNamespace;
   #server: Server | undefined;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(config: DaemonConfig, log: Logger, handlers: ControlHandlers) {
+  constructor(config: DaemonConfig, host: HostNamespace, log: Logger, handlers: ControlHandlers) {
     this.#path = config.controlSocket;
+    this.#host = host;
     this.#log = log;
     this.#handlers = handlers;
     this.#listen();
     this.#timer = setInterval(() => {
-      if (statSync(this.#path, { throwIfNoEntry: false }) === undefined) this.#listen();
+      const found = host.inside(() => statSync(this.#path, { throwIfNoEntry: false }));
+      if (found === undefined) this.#listen();
     }, CHECK_MS);
     this.#timer.unref();
   }
@@ -43,15 +47,18 @@ export class ControlServer {
   /** Takes the socket away: the mount ends. */
   remove(): void {
     clearInterval(this.#timer);
-    rmSync(this.#path, { force: true });
+    this.#host.inside(() => rmSync(this.#path, { force: true }));
   }
 
   #listen(): void {
     this.#server?.close();
-    this.#server = createServer((socket) => this.#answer(socket));
-    listen(this.#server, { path: this.#path }, (error) => {
-      this.#log.warn("no control socket", { path: this.#path, cause: error.message });
-    });
+    const server = createServer((socket) => this.#answer(socket));
+    this.#server = server;
+    this.#host.inside(() =>
+      listen(server, { path: this.#path }, (error) => {
+        this.#log.warn("no control socket", { path: this.#path, cause: error.message });
+      }),
+    );
   }
 
   #answer(socket: Socket): void {

@@ -75,7 +75,7 @@ export interface ContainerWorld {
 export function createWorld(view: ViewConfig, state: SharedState): ContainerWorld {
   const clock = new SystemClock();
   const host = new Host();
-  const layout = detectLayout(readFile("/proc/self/mountinfo"));
+  const layout = detectLayout(readFile("/proc/thread-self/mountinfo"));
   const registry = new ContainerRegistry({
     procRoot: "/proc",
     layout,
@@ -134,7 +134,7 @@ export function createFilesystem(context: FilesystemContext): Operations {
   if (!view.cgroupTree) return files;
   const tree = cgroupTreeOf({
     procRoot: "/proc",
-    layout: detectLayout(readFile("/proc/self/mountinfo")),
+    layout: detectLayout(readFile("/proc/thread-self/mountinfo")),
     names: cgroupNamesOf(state),
     openFiles,
     nowMs: monotonicMs,

@@ -63,7 +63,7 @@ export async function start(request: FrontRequest): Promise<never> {
     lockFd,
     heal: foundDead,
   };
-  harden();
+  harden(config.view);
   if (orphan) adopt(config, orphan);
   const fuseFd = openFuse();
   // Opened here because only the holder's descriptors outlive every server.

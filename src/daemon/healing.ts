@@ -7,6 +7,7 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import type { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
+import type { HostNamespace } from "./host_namespace.ts";
 import type { SharedState } from "./state.ts";
 
 /** Far more than a pass takes: a second for a hundred containers. */
@@ -17,15 +18,21 @@ interface Report {
   readonly outcomes: readonly { readonly steps: readonly { readonly did: string }[] }[];
 }
 
-export function healContainers(config: DaemonConfig, state: SharedState, log: Logger): void {
+export function healContainers(
+  config: DaemonConfig,
+  state: SharedState,
+  host: HostNamespace,
+  log: Logger,
+): void {
   const program = resolve(process.argv[1] ?? "");
   const argv = [program, "heal", "--json", "--mountpoint", config.mountpoint];
-  execFile(process.execPath, argv, { timeout: LIMIT_MS }, (error, stdout) => {
+  const done = (error: Error | null, stdout: string): void => {
     const healed = countReplaced(stdout);
     if (healed > 0) state.add("mountsHealed", healed);
     if (error === null) log.info("dead mounts in containers were replaced", { healed });
     else log.warn("not all containers could be healed", { healed, cause: error.message });
-  });
+  };
+  host.inside(() => execFile(process.execPath, argv, { timeout: LIMIT_MS }, done));
 }
 
 function countReplaced(text: string): number {

@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import type { Logger } from "../sys/log.ts";
 import { CONFIG_VARIABLE, type DaemonConfig } from "./config.ts";
+import type { HostNamespace } from "./host_namespace.ts";
 
 /** How often the parent's id is looked at. */
 const LOOK_MS = 250;
@@ -24,7 +25,12 @@ const SYSTEMD_MS = 30_000;
 const RETRY_MS = 10_000;
 
 /** @param holderPid the parent we were started by */
-export function watchHolder(config: DaemonConfig, log: Logger, holderPid: number): void {
+export function watchHolder(
+  config: DaemonConfig,
+  host: HostNamespace,
+  log: Logger,
+  holderPid: number,
+): void {
   const timer = setInterval(() => {
     if (process.ppid === holderPid) return;
     clearInterval(timer);
@@ -32,33 +38,23 @@ export function watchHolder(config: DaemonConfig, log: Logger, holderPid: number
     // systemd.exec(5): set in what systemd starts itself, and inherited from there
     const supervised = process.env["SYSTEMD_EXEC_PID"] === String(holderPid);
     const waitMs = supervised ? SYSTEMD_MS : SUPERVISOR_MS;
-    setTimeout(() => startHolder(config, log), waitMs).unref();
+    setTimeout(() => startHolder(config, host, log), waitMs).unref();
   }, LOOK_MS);
   timer.unref();
 }
 
-function startHolder(config: DaemonConfig, log: Logger): void {
+function startHolder(config: DaemonConfig, host: HostNamespace, log: Logger): void {
   const stdio = Array<"inherit" | number>(3).fill("inherit");
   const program = resolve(process.argv[1] ?? "");
-  const child = spawn(process.execPath, [program, "hold"], {
-    stdio: [
-      ...stdio,
-      config.fuseFd,
-      config.stateFd,
-      ...(config.cachedFd < 0 ? [] : [config.cachedFd]),
-    ],
-    detached: true,
-    env: {
-      ...process.env,
-      [CONFIG_VARIABLE]: JSON.stringify({
-        ...config,
-        fuseFd: 3,
-        stateFd: 4,
-        cachedFd: config.cachedFd < 0 ? -1 : 5,
-        lockFd: -1,
-      }),
-    },
-  });
+  const fds = { fuseFd: 3, stateFd: 4, cachedFd: config.cachedFd < 0 ? -1 : 5, lockFd: -1 };
+  const handed = [config.fuseFd, config.stateFd, ...(config.cachedFd < 0 ? [] : [config.cachedFd])];
+  const child = host.inside(() =>
+    spawn(process.execPath, [program, "hold"], {
+      stdio: [...stdio, ...handed],
+      detached: true,
+      env: { ...process.env, [CONFIG_VARIABLE]: JSON.stringify({ ...config, ...fds }) },
+    }),
+  );
   child.on("error", (error) => log.error("cannot start a holder", { cause: error.message }));
-  child.on("exit", () => setTimeout(() => startHolder(config, log), RETRY_MS));
+  child.on("exit", () => setTimeout(() => startHolder(config, host, log), RETRY_MS));
 }

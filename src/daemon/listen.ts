@@ -61,12 +61,11 @@ function listenOnPath(server: Server, path: string, failed: (error: Error) => vo
   attempt(() => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     rmSync(own, { force: true });
-    server.listen(own, () => {
-      attempt(() => {
-        // Root's alone: who may ask is who may stop the daemon.
-        chmodSync(own, 0o600);
-        renameSync(own, path);
-      });
-    });
+    // Bound when this returns, though told of later.
+    server.listen(own);
+    if (!server.listening) return;
+    // Root's alone: who may ask is who may stop the daemon.
+    chmodSync(own, 0o600);
+    renameSync(own, path);
   });
 }

@@ -23,6 +23,7 @@ const WORD_METRICS: readonly (readonly [StateWord, string, Kind, string])[] = [
   ["workerDeaths", "worker_deaths_total", "counter", "Serving threads that died of an exception."],
   ["mountsAdopted", "mounts_adopted_total", "counter", "Mounts taken over from another server."],
   ["mountsHealed", "mounts_healed_total", "counter", "Dead mounts replaced in containers."],
+  ["refusedCalls", "refused_calls_total", "counter", "System calls refused to serving threads."],
   ["hostView", "host_view", "gauge", "1 while all callers are shown the host's values."],
   ["startSeconds", "start_time_seconds", "gauge", "When the mount was made, Unix time."],
 ];

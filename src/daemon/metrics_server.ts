@@ -7,21 +7,30 @@ import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Logger } from "../sys/log.ts";
 import type { DaemonConfig } from "./config.ts";
+import type { HostNamespace } from "./host_namespace.ts";
 import { listen, parseListenAddress } from "./listen.ts";
 
 /** A read through the mount that takes longer is no service. */
 const READY_MS = 1000;
 
 /** @param metrics makes the page */
-export function serveMetrics(config: DaemonConfig, log: Logger, metrics: () => string): void {
+export function serveMetrics(
+  config: DaemonConfig,
+  host: HostNamespace,
+  log: Logger,
+  metrics: () => string,
+): void {
+  const mountpoint = host.path(config.mountpoint);
   const server = createServer((request, response) => {
-    void answer(request.url ?? "/", response, config.mountpoint, metrics);
+    void answer(request.url ?? "/", response, mountpoint, metrics);
   });
   server.requestTimeout = 5000;
   server.maxConnections = 64;
-  listen(server, parseListenAddress(config.metrics), (error) => {
-    log.warn("no metrics", { address: config.metrics, cause: error.message });
-  });
+  host.inside(() =>
+    listen(server, parseListenAddress(config.metrics), (error) => {
+      log.warn("no metrics", { address: config.metrics, cause: error.message });
+    }),
+  );
 }
 
 async function answer(

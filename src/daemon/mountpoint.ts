@@ -48,7 +48,7 @@ export function liveness(path: string, answerMs: number = ANSWER_MS): Promise<Li
 }
 
 /** Kernel files are read byte by byte; names in them are UTF-8 by custom. */
-function fromBytes(name: string): string {
+export function fromBytes(name: string): string {
   return Buffer.from(name, "latin1").toString("utf8");
 }
 

@@ -11,6 +11,7 @@ import type { CachedConnection } from "./cached_connection.ts";
 import type { DaemonConfig } from "./config.ts";
 import { ensureCounters } from "./counters.ts";
 import { ensureFilesystemMemory } from "./filesystem_memory.ts";
+import { HostNamespace } from "./host_namespace.ts";
 import { ensureNegotiated } from "./negotiated.ts";
 import type { Services } from "./services.ts";
 import { ensureSlots } from "./slots.ts";
@@ -41,6 +42,7 @@ export class Server {
   readonly #role: Role;
   readonly #version: string;
   readonly #log: Logger;
+  readonly #host: HostNamespace;
   readonly #state: SharedState;
   readonly #generation: number;
   readonly #predecessor: number;
@@ -55,6 +57,7 @@ export class Server {
     this.#role = role;
     this.#version = version;
     this.#log = new Logger(config.logLevel);
+    this.#host = HostNamespace.leave(config.view, this.#log);
     this.#state = openState(config.stateFd);
     // What we start must not keep the connection open; the holder's own descriptors stay as they are.
     setInherit(config.fuseFd, false);
@@ -124,19 +127,28 @@ export class Server {
     if (this.#role === "restart") modules.resend(this.#config, this.#state, this.#log);
     if (this.#config.heal && this.#role === "first") {
       const { healContainers } = await import("./healing.ts");
-      healContainers(this.#config, this.#state, this.#log);
+      healContainers(this.#config, this.#state, this.#host, this.#log);
     }
     if (this.#config.cachedFd >= 0) {
       const { CachedConnection } = await import("./cached_connection.ts");
-      this.#cached = new CachedConnection(this.#config, this.#state, this.#generation, this.#log);
+      this.#cached = new CachedConnection(
+        this.#config,
+        this.#state,
+        this.#generation,
+        this.#host,
+        this.#log,
+      );
       this.#cached.begin();
     }
-    return await modules.Services.begin(
+    const services = await modules.Services.begin(
       this.#config,
       this.#state,
+      this.#host,
       this.#log,
       () => this.#pool.size,
     );
+    this.#host.detach();
+    return services;
   }
 
   #onReady(replayed: number): void {

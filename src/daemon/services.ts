@@ -11,6 +11,7 @@ import { MNT, umount } from "../sys/native.ts";
 import type { DaemonConfig } from "./config.ts";
 import { ControlServer } from "./control.ts";
 import { Counters } from "./counters.ts";
+import type { HostNamespace } from "./host_namespace.ts";
 import { watchHolder } from "./holder_watch.ts";
 import { startLoadSampling } from "./load_sampling.ts";
 import { metricsText } from "./metrics.ts";
@@ -23,16 +24,18 @@ import { statusOf } from "./status.ts";
 export class Services {
   readonly #config: DaemonConfig;
   readonly #log: Logger;
+  readonly #host: HostNamespace;
   readonly #control: ControlServer;
 
   /** @param workers counts the threads that serve now */
   static async begin(
     config: DaemonConfig,
     state: SharedState,
+    host: HostNamespace,
     log: Logger,
     workers: () => number,
   ): Promise<Services> {
-    const services = new Services(config, state, log, workers);
+    const services = new Services(config, state, host, log, workers);
     if (config.view.psiPoll) {
       const { watchPressure } = await import("./trigger_watch.ts");
       watchPressure(config, state, log);
@@ -41,7 +44,7 @@ export class Services {
       // The only part that needs an HTTP server, which is the largest of them.
       const { serveMetrics } = await import("./metrics_server.ts");
       const counters = new Counters(state);
-      serveMetrics(config, log, () => metricsText(state, counters, workers()));
+      serveMetrics(config, host, log, () => metricsText(state, counters, workers()));
     }
     return services;
   }
@@ -49,26 +52,30 @@ export class Services {
   private constructor(
     config: DaemonConfig,
     state: SharedState,
+    host: HostNamespace,
     log: Logger,
     workers: () => number,
   ) {
     this.#config = config;
+    this.#host = host;
     this.#log = log;
     const counters = new Counters(state);
-    this.#control = new ControlServer(config, log, {
+    this.#control = new ControlServer(config, host, log, {
       status: () => statusOf(config, state, counters, workers()),
     });
-    watchHolder(config, log, process.ppid);
+    watchHolder(config, host, log, process.ppid);
     if (config.view.loadavg) startLoadSampling(config.view, state, log);
   }
 
   /** Takes the mount and the socket away. */
   end(): void {
     this.#control.remove();
+    const { mountpoint } = this.#config;
     try {
-      // Another's mount on top of ours is not ours to take away.
-      if (mountTypeAt(this.#config.mountpoint) !== MOUNT_TYPE) return;
-      umount(this.#config.mountpoint, MNT.DETACH);
+      this.#host.inside(() => {
+        // Another's mount on top of ours is not ours to take away.
+        if (mountTypeAt(mountpoint) === MOUNT_TYPE) umount(mountpoint, MNT.DETACH);
+      });
     } catch (error) {
       this.#log.warn("cannot unmount", { cause: String(error) });
     }

@@ -60,6 +60,8 @@ const WORDS = [
   "startSeconds",
   "mountsAdopted",
   "mountsHealed",
+  /** System calls that serving threads were refused. */
+  "refusedCalls",
 ] as const;
 export type StateWord = (typeof WORDS)[number];
 

@@ -27,6 +27,8 @@ export interface Status {
   readonly upgradeError: string;
   readonly deadlineMisses: number;
   readonly workerDeaths: number;
+  /** System calls that serving threads were refused: a mistake of ours, or an intruder. */
+  readonly refusedCalls: number;
   readonly requests: Readonly<Record<string, FileCounts>>;
   /** Reads by container (its directory below `containers/`), of those that read most. */
   readonly readers: Readonly<Record<string, number>>;
@@ -62,6 +64,7 @@ export function statusOf(
     upgradeError: state.text("upgradeError"),
     deadlineMisses: state.get("deadlineMisses"),
     workerDeaths: state.get("workerDeaths"),
+    refusedCalls: state.get("refusedCalls"),
     requests: Object.fromEntries(counters.byFile()),
     readers: Object.fromEntries(
       topReaders(state).map(([key, reads]) => [keyToName(key as ContainerKey), reads]),

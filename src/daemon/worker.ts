@@ -7,6 +7,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Logger } from "../sys/log.ts";
 import { POLL, pollFd } from "../sys/native.ts";
 import type { DaemonConfig } from "./config.ts";
+import { type Containment, containServingThread } from "./contain.ts";
 import { Counters } from "./counters.ts";
 import { type End, Engine } from "./engine.ts";
 import { createCachedFilesystem, createFilesystem, type FilesystemContext } from "./filesystem.ts";
@@ -37,6 +38,7 @@ export interface WorkerOrder {
 
 /** What a worker says. */
 export type WorkerMessage =
+  | { readonly kind: "contained"; readonly containment: Containment }
   | { readonly kind: "started" }
   | { readonly kind: "ready"; readonly replayed: number }
   | { readonly kind: "end"; readonly reason: End };
@@ -46,6 +48,7 @@ const MAX_ATTEMPTS = 3;
 
 function work(order: WorkerOrder): void {
   const { config } = order;
+  post({ kind: "contained", containment: containServingThread(config.view) });
   const state = openState(config.stateFd);
   const log = new Logger(config.logLevel);
   const counters = new Counters(state);

@@ -8,7 +8,9 @@ import { writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { errno, errnoOf } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
+import { closeFd } from "../sys/native.ts";
 import type { DaemonConfig } from "./config.ts";
+import { refuseCalls } from "./contain.ts";
 import { lateReply } from "./late_reply.ts";
 import { LeadWatch } from "./lead.ts";
 import { allSlots, type Connection, type Slot, takeSlot } from "./slots.ts";
@@ -36,6 +38,8 @@ interface Thread {
   started: boolean;
   /** A request that it was started to answer late; if it hangs over that as well, it is an error. */
   readonly lateUnique: bigint;
+  /** Tells of system calls that were refused to it; -1 where nothing does. */
+  listenerFd: number;
 }
 
 interface SpawnOptions {
@@ -153,13 +157,20 @@ export class WorkerPool {
       stuck: false,
       started: false,
       lateUnique: late?.unique ?? 0n,
+      listenerFd: -1,
     };
     this.#threads.add(thread);
     let ready = false;
     let ended = false;
     let cause = "it ended without a word";
     worker.on("message", (message: WorkerMessage) => {
-      if (message.kind === "started") {
+      if (message.kind === "contained") {
+        const { listenerFd, unfiltered } = message.containment;
+        thread.listenerFd = listenerFd;
+        if (unfiltered !== undefined) {
+          this.#log.warn("system calls are not filtered", { cause: unfiltered });
+        }
+      } else if (message.kind === "started") {
         thread.started = true;
       } else if (message.kind === "ready") {
         ready = true;
@@ -176,6 +187,7 @@ export class WorkerPool {
     });
     worker.on("exit", () => {
       this.#threads.delete(thread);
+      if (thread.listenerFd >= 0) closeFd(thread.listenerFd);
       this.#lead.ended(slot.index);
       if (ended || this.#stopping) return;
       this.#state.add("workerDeaths");
@@ -194,6 +206,7 @@ export class WorkerPool {
   #look(): void {
     const nowMs = performance.now();
     for (const thread of this.#threads) {
+      this.#refuseCalls(thread);
       if (thread.stuck || !thread.started) continue;
       if (!thread.slot.busy) {
         thread.unique = 0n;
@@ -205,6 +218,14 @@ export class WorkerPool {
         this.#lead.hangs(thread.slot.index);
         if (nowMs - thread.sinceMs >= this.#config.deadlineMs) this.#relieve(thread);
       }
+    }
+  }
+
+  #refuseCalls({ listenerFd }: Thread): void {
+    if (listenerFd < 0) return;
+    for (const call of refuseCalls(listenerFd)) {
+      this.#state.add("refusedCalls");
+      this.#log.error("a serving thread made a system call that it has no use for", { call });
     }
   }
 

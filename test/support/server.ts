@@ -127,6 +127,9 @@ export class Server {
     }
     const left = this.left();
     this.kill();
+    if (this.output.includes("system call that it has no use for")) {
+      throw new Error(`The server made calls that its filter refuses: ${this.output.trim()}`);
+    }
     if (left.length > 0) throw new Error(`The ${this.kind} server left ${left.join(", ")}`);
   }
 
