@@ -36,12 +36,26 @@ export function listMountNamespaces(procRoot: string): Map<string, number> {
 }
 
 /** The name of a process's mount namespace, `undefined` if it cannot be read. */
-export function mountNamespaceOf(procRoot: string, pid: number | "self"): string | undefined {
+export function mountNamespaceOf(
+  procRoot: string,
+  pid: number | "self" | "thread-self",
+): string | undefined {
   try {
     return readlinkSync(`${procRoot}/${pid}/ns/mnt`);
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The namespaces that are never touched: this thread's own, and the host's, which is that of process
+ * 1 and of the kernel's threads. Of the two, process 1 may be unreadable even for root, and the
+ * threads are not seen from inside a pid namespace.
+ */
+export function hostNamespaces(procRoot: string): Set<string> {
+  const names = [mountNamespaceOf("/proc", "thread-self"), mountNamespaceOf(procRoot, 1)];
+  if (tryReadFile(`${procRoot}/2/comm`) === "kthreadd\n") names.push(mountNamespaceOf(procRoot, 2));
+  return new Set(names.filter((name) => name !== undefined));
 }
 
 /** The lxcfs mounts of every mount namespace but those in `except`. */

@@ -5,7 +5,7 @@
  */
 import type { Mount } from "../host/mountinfo.ts";
 import { readFile } from "../sys/read.ts";
-import { findLxcfsMounts, mountNamespaceOf, type NamespaceMounts } from "./find_mounts.ts";
+import { findLxcfsMounts, hostNamespaces, type NamespaceMounts } from "./find_mounts.ts";
 import { deviceOf, locate } from "./mount_table.ts";
 import { parseMountinfo } from "../host/mountinfo.ts";
 import type { AttachPool } from "./pool.ts";
@@ -45,12 +45,6 @@ export async function heal(pool: AttachPool, options: HealOptions): Promise<Heal
       .map((job) => pool.run({ ...job, dryRun, deadDevices: dead })),
   );
   return { dead, silent, outcomes, milliseconds: performance.now() - startedMs };
-}
-
-/** The namespaces that are never touched: this process's own, and that of process 1 if it can be told. */
-export function hostNamespaces(procRoot: string): Set<string> {
-  const names = [mountNamespaceOf("/proc", "self"), mountNamespaceOf(procRoot, 1)];
-  return new Set(names.filter((name) => name !== undefined));
 }
 
 /** The superblock at `mountPoint`. @throws Error if nothing of ours is mounted there, or it is dead */

@@ -1,9 +1,10 @@
 /** One job from its beginning to its end, in the calling thread. */
-import { readlinkSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { errno, errnoOf } from "../sys/errno.ts";
 import { readFile } from "../sys/read.ts";
 import { commitSteps, type CommitOptions, type NamespaceThread } from "./commit.ts";
 import { parseMountinfo } from "../host/mountinfo.ts";
+import { hostNamespaces } from "./find_mounts.ts";
 import { planJob, type Host, type Plan, type PlannedStep } from "./plan.ts";
 import { GoneError, RefusedError, Target } from "./target.ts";
 import type { Did, Job, Outcome, Step } from "./types.ts";
@@ -87,11 +88,6 @@ function probe(step: PlannedStep | undefined): Step {
 
 /** The mount namespaces that are the host's, as far as they can be told, and this process's mounts. */
 function readHost(procRoot: string): Host {
-  const namespaces = new Set([readlinkSync("/proc/thread-self/ns/mnt")]);
-  try {
-    namespaces.add(readlinkSync(`${procRoot}/1/ns/mnt`));
-  } catch {
-    // Process 1 may be unreadable even for root; this process's own namespace is then the host's.
-  }
+  const namespaces = hostNamespaces(procRoot);
   return { namespaces, mounts: parseMountinfo(readFile("/proc/thread-self/mountinfo")) };
 }

@@ -68,7 +68,7 @@ export function makePrivateRoot(cgroupsWritable: boolean): PrivateRoot {
 
 /** Where code may still have to be loaded from: threads are started for as long as the server lives. */
 function programPaths(): string[] {
-  const program = fileURLToPath(new URL("../../..", import.meta.url));
+  const program = fileURLToPath(new URL(".", import.meta.url));
   const paths = [program, process.execPath, "/lib", "/lib64", "/usr/lib"];
   return paths.filter((path) => existsSync(path)).map((path) => realpathSync(path));
 }

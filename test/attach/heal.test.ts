@@ -1,7 +1,8 @@
 /** Dead mounts, made by killing the original LXCFS, and their replacement by those of another. */
 import assert from "node:assert/strict";
+import { readFileSync, readlinkSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { mountNamespaceOf } from "../../src/attach/find_mounts.ts";
+import { hostNamespaces, mountNamespaceOf } from "../../src/attach/find_mounts.ts";
 import { heal, type HealReport } from "../../src/attach/heal.ts";
 import { AttachPool } from "../../src/attach/pool.ts";
 import type { Outcome } from "../../src/attach/types.ts";
@@ -48,6 +49,16 @@ describe("healing", { skip: cannotRunLxcfs }, () => {
     const own = new Set(containers.map(({ pid }) => mountNamespaceOf("/proc", pid)));
     return outcomes.filter(({ pid }) => own.has(mountNamespaceOf("/proc", pid)));
   };
+
+  it("leaves the machine's own namespace alone, also from another one", (context) => {
+    if (readFileSync("/proc/2/comm", "latin1") !== "kthreadd\n") {
+      context.skip("the kernel's threads are not seen from this pid namespace");
+      return;
+    }
+    const machine = readlinkSync("/proc/2/ns/mnt");
+    assert.notEqual(machine, readlinkSync("/proc/thread-self/ns/mnt"));
+    assert.ok(hostNamespaces("/proc").has(machine));
+  });
 
   it("replaces every dead mount in every container, and nothing else", async () => {
     const script = bindAll(dying.mountPoint);
