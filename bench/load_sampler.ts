@@ -42,7 +42,13 @@ function worldOf(): SampledWorld & { registry: ContainerRegistry } {
   const cpus = host.onlineCpus().length;
   const slots = 2048;
   const history = new HistoryTable(new ArrayBuffer(historyBytes(slots, cpus)), 0, slots, cpus);
-  const settings = { cpuPolicy: "cpuset", loadavg: true, showSwap: true, showZswap: true } as const;
+  const settings = {
+    cpuPolicy: "cpuset",
+    hostUptime: false,
+    loadavg: true,
+    showSwap: true,
+    showZswap: true,
+  } as const;
   const machines = new Map<Container, Machine>();
   const machineOf = (container: Container): Machine => {
     let machine = machines.get(container);

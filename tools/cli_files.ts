@@ -16,6 +16,7 @@ const COMMANDS: readonly Subcommand[] = SUBCOMMANDS.filter(({ internal }) => int
 /** Values that an option takes, where they can be listed. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   "cpu-policy": ["cpuset", "quota", "none"],
+  uptime: ["container", "host"],
   "log-level": ["debug", "info", "warn", "error"],
 };
 /** Short names of the files, for show and explain. */

@@ -4,6 +4,7 @@ _lxcfs() {
 	COMPREPLY=()
 	case $before in
 	--cpu-policy) COMPREPLY=($(compgen -W "cpuset quota none" -- "$word")); return ;;
+	--uptime) COMPREPLY=($(compgen -W "container host" -- "$word")); return ;;
 	--log-level) COMPREPLY=($(compgen -W "debug info warn error" -- "$word")); return ;;
 	--pid) COMPREPLY=($(cd /proc && compgen -d -X '[!0-9]*' -- "$word")); return ;;
 	--mountpoint | --runtime-dir | -p | --pidfile) compopt -o filenames; COMPREPLY=($(compgen -f -- "$word")); return ;;
@@ -30,10 +31,10 @@ _lxcfs() {
 		webhook) words="--help --help" ;;
 		node-agent) words="--help --help" ;;
 		nri) words="--socket --mountpoint --help" ;;
-		*) words="-d --debug -f --foreground -h --help -l --enable-loadavg -o --options -p --pidfile -s --single-threaded -u --disable-swap -v --version --disable-zswap --enable-cfs --enable-pidfd --enable-cgroup --enable-psi-poll --runtime-dir --cpu-policy --freshness --metrics --workers --deadline --log-level" ;;
+		*) words="-d --debug -f --foreground -h --help -l --enable-loadavg -o --options -p --pidfile -s --single-threaded -u --disable-swap -v --version --disable-zswap --enable-cfs --enable-pidfd --enable-cgroup --enable-psi-poll --runtime-dir --cpu-policy --uptime --freshness --metrics --workers --deadline --log-level" ;;
 		esac
 	else
-		words="status upgrade attach detach heal cpu-policy ps top show explain doctor oci-hook webhook node-agent nri -d --debug -f --foreground -h --help -l --enable-loadavg -o --options -p --pidfile -s --single-threaded -u --disable-swap -v --version --disable-zswap --enable-cfs --enable-pidfd --enable-cgroup --enable-psi-poll --runtime-dir --cpu-policy --freshness --metrics --workers --deadline --log-level"
+		words="status upgrade attach detach heal cpu-policy ps top show explain doctor oci-hook webhook node-agent nri -d --debug -f --foreground -h --help -l --enable-loadavg -o --options -p --pidfile -s --single-threaded -u --disable-swap -v --version --disable-zswap --enable-cfs --enable-pidfd --enable-cgroup --enable-psi-poll --runtime-dir --cpu-policy --uptime --freshness --metrics --workers --deadline --log-level"
 	fi
 	COMPREPLY=($(compgen -W "$words" -- "$word"))
 	case $word in /* | .*) compopt -o filenames; COMPREPLY+=($(compgen -d -- "$word")) ;; esac

@@ -30,6 +30,7 @@ complete -c lxcfs -n __fish_use_subcommand -l enable-cgroup -d 'serve the contai
 complete -c lxcfs -n __fish_use_subcommand -l enable-psi-poll -d 'let containers arm triggers on their pressure files'
 complete -c lxcfs -n __fish_use_subcommand -l runtime-dir -r -d 'directory of pidfile and sockets (default /run)'
 complete -c lxcfs -n __fish_use_subcommand -l cpu-policy -x -a 'cpuset quota none' -d 'CPUs shown: cpuset (default), quota or none'
+complete -c lxcfs -n __fish_use_subcommand -l uptime -x -a 'container host' -d 'uptime shown: container (default), or host, for ps'
 complete -c lxcfs -n __fish_use_subcommand -l freshness -r -d 'how old an answer may be, milliseconds (default 10; 0: never)'
 complete -c lxcfs -n __fish_use_subcommand -l metrics -r -d 'serve metrics on HOST:PORT or on a socket /PATH'
 complete -c lxcfs -n __fish_use_subcommand -l workers -r -d 'serving threads (default: by cores, 2 to 3)'

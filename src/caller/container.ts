@@ -22,6 +22,8 @@ export interface Leader {
   readonly startTicks: number;
   /** Offset of CLOCK_BOOTTIME in the container's time namespace, in nanoseconds; 0 without one. */
   readonly boottimeOffsetNs: number;
+  /** Whether it is the first process of a pid namespace of the container's own. */
+  readonly isInit: boolean;
 }
 
 export class Container {
@@ -89,10 +91,14 @@ export class Container {
     this.#alive = undefined;
     const found = this.#findLeader();
     if (found === undefined) return this.#leader;
-    this.#leader = found;
+    const known = this.#leader;
+    // Without a pid namespace of its own the container is as old as the oldest that was seen in it.
+    const goesOn = known !== undefined && !known.isInit && !found.isInit;
+    const startTicks = goesOn ? Math.min(known.startTicks, found.startTicks) : found.startTicks;
+    this.#leader = { ...found, startTicks };
     this.#alive = new HeldFile(`${this.#procRoot}/${found.pid}/stat`);
     this.#alive.read();
-    return found;
+    return this.#leader;
   }
 
   close(): void {
@@ -104,14 +110,14 @@ export class Container {
   #findLeader(): Leader | undefined {
     const hint = this.#hint;
     this.#hint = undefined;
-    const hinted = hint && this.#leaderAt(hint);
+    const hinted = hint && this.#leaderAt(hint, true);
     if (hinted) return hinted;
     let best: Leader | undefined;
     let bestDepth = Infinity;
     for (const pid of this.cgroups.processes()) {
       const depth = this.#initDepth(pid);
       if (depth > bestDepth) continue;
-      const leader = this.#leaderAt(pid as HostPid);
+      const leader = this.#leaderAt(pid as HostPid, depth < Number.MAX_SAFE_INTEGER);
       if (leader === undefined) continue;
       if (depth < bestDepth || leader.startTicks < (best?.startTicks ?? Infinity)) {
         best = leader;
@@ -135,7 +141,7 @@ export class Container {
     }
   }
 
-  #leaderAt(pid: HostPid): Leader | undefined {
+  #leaderAt(pid: HostPid, isInit: boolean): Leader | undefined {
     const stat = tryReadFile(`${this.#procRoot}/${pid}/stat`);
     if (stat === undefined) return undefined;
     const offsets = tryReadFile(`${this.#procRoot}/${pid}/timens_offsets`);
@@ -144,6 +150,7 @@ export class Container {
         pid,
         startTicks: parseProcessStat(stat).startTicks,
         boottimeOffsetNs: offsets === undefined ? 0 : parseTimensOffsets(offsets).boottimeNs,
+        isInit,
       };
     } catch {
       return undefined;

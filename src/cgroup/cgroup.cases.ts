@@ -117,7 +117,7 @@ export function cgroupCases(fixtureName: string, exceptions: Exceptions = {}): v
     const memory = load.memory();
     assert.ok(numa && memory);
     let anon = 0;
-    for (const values of numa.values()) anon += values["anon"] ?? 0;
+    for (const values of numa.values()) anon += values["anon"] ?? values["lru_anon"] ?? 0;
     between(anon, memory.stat.anon - 2 * MIB, memory.stat.anon + 2 * MIB);
   });
 

@@ -83,7 +83,7 @@ export interface MemoryReading {
   readonly swappiness: number | undefined;
 }
 
-/** Memory of the cgroup by NUMA node, in bytes; keys as in v2's memory.numa_stat where both have them. */
+/** Memory of the cgroup by NUMA node, in bytes; keys as in v2's memory.numa_stat, of v1 see v1/numa.ts. */
 export type NumaReading = ReadonlyMap<number, Readonly<Record<string, number>>>;
 
 /** CPU bandwidth: the tightest level's ratio. */

@@ -11,6 +11,7 @@ export function run(command: MountCommand): Promise<never> {
     pidfile: command.pidfile,
     view: {
       cpuPolicy: command.cpuPolicy,
+      uptime: command.uptime,
       loadavg: true,
       swap: command.swap,
       zswap: command.zswap,

@@ -36,11 +36,12 @@ void test("every option of LXCFS 5, 6 and 7 is accepted, in every way getopt acc
 });
 
 void test("without options a container sees what is documented", () => {
-  const { cpuPolicy, swap, zswap, cgroupTree, psiPoll, workers, metrics } = mount("/m");
+  const { cpuPolicy, uptime, swap, zswap, cgroupTree, psiPoll, workers, metrics } = mount("/m");
   assert.deepEqual(
-    { cpuPolicy, swap, zswap, cgroupTree, psiPoll, workers, metrics },
+    { cpuPolicy, uptime, swap, zswap, cgroupTree, psiPoll, workers, metrics },
     {
       cpuPolicy: "cpuset",
+      uptime: "container",
       swap: true,
       zswap: true,
       cgroupTree: false,

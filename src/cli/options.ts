@@ -3,7 +3,7 @@
  * is written. It accepts every option of LXCFS 5, 6 and 7 and adds its own.
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { CPU_POLICIES, type CpuPolicy } from "../daemon/config.ts";
+import { CPU_POLICIES, type CpuPolicy, UPTIMES, type UptimeOf } from "../daemon/config.ts";
 import { parseListenAddress } from "../daemon/listen.ts";
 import type { LogLevel } from "../sys/log.ts";
 
@@ -45,6 +45,7 @@ export const OPTIONS: readonly Option[] = [
   { name: "enable-psi-poll", help: "let containers arm triggers on their pressure files" },
   { name: "runtime-dir", value: "DIR", help: "directory of pidfile and sockets (default /run)" },
   { name: "cpu-policy", value: "POLICY", help: "CPUs shown: cpuset (default), quota or none" },
+  { name: "uptime", value: "WHOSE", help: "uptime shown: container (default), or host, for ps" },
   {
     name: "freshness",
     value: "MS",
@@ -63,6 +64,7 @@ export interface MountCommand {
   readonly pidfile: string | undefined;
   readonly runtimeDir: string;
   readonly cpuPolicy: CpuPolicy;
+  readonly uptime: UptimeOf;
   readonly swap: boolean;
   readonly zswap: boolean;
   readonly cgroupTree: boolean;
@@ -108,6 +110,7 @@ export function parseMountCommand(args: readonly string[]): Command {
       text("cpu-policy", values["enable-cfs"] ? "quota" : "cpuset"),
       CPU_POLICIES,
     ),
+    uptime: oneOf("uptime", text("uptime", "container"), UPTIMES),
     swap: values["disable-swap"] !== true,
     zswap: values["disable-zswap"] !== true,
     cgroupTree: values["enable-cgroup"] === true,

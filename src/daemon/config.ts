@@ -15,9 +15,14 @@ export const CONFIG_VARIABLE = "LXCFS_CONFIG";
 export const CPU_POLICIES = ["cpuset", "quota", "none"] as const;
 export type CpuPolicy = (typeof CPU_POLICIES)[number];
 
+/** Whose time since boot a container without a time namespace of its own is shown. */
+export const UPTIMES = ["container", "host"] as const;
+export type UptimeOf = (typeof UPTIMES)[number];
+
 /** What decides the content of the files. */
 export interface ViewConfig {
   readonly cpuPolicy: CpuPolicy;
+  readonly uptime: UptimeOf;
   /** Show containers a load average of their own. */
   readonly loadavg: boolean;
   readonly swap: boolean;
@@ -58,6 +63,7 @@ export interface DaemonConfig {
 
 export const DEFAULT_VIEW: ViewConfig = {
   cpuPolicy: "cpuset",
+  uptime: "container",
   loadavg: true,
   swap: true,
   zswap: true,

@@ -94,6 +94,7 @@ export function createWorld(view: ViewConfig, state: SharedState): ContainerWorl
   const history = historyOf(state);
   const settings = {
     cpuPolicy: view.cpuPolicy,
+    hostUptime: view.uptime === "host",
     loadavg: view.loadavg,
     showSwap: view.swap,
     showZswap: view.zswap,

@@ -18,6 +18,8 @@ import { CPU_POLICIES, topologyOf, type CpuPolicy, type Topology } from "./topol
 /** How machines are shown; options of the mount. */
 export interface MachineSettings extends SwapPolicy {
   readonly cpuPolicy: CpuPolicy;
+  /** Show the host's uptime, from which start times of processes count without a time namespace. */
+  readonly hostUptime: boolean;
   /** Show the container's own load average rather than the host's. */
   readonly loadavg: boolean;
 }
@@ -113,11 +115,12 @@ export class Machine {
 
   /**
    * What the container's clock says since boot. In a time namespace with a boot time of its own the
-   * kernel has decided that (and start times of processes follow it); else it is the container's age.
+   * kernel has decided that (and start times of processes follow it); else it is the container's age,
+   * or, where the operator wants that, what those start times count from: the host's boot.
    */
   uptimeSeconds(): number {
     const offsetNs = this.container.leader()?.boottimeOffsetNs ?? 0;
-    if (offsetNs === 0) return this.ageSeconds();
+    if (offsetNs === 0 && !this.settings.hostUptime) return this.ageSeconds();
     return Math.max(0, (this.clock.boottimeNs() + offsetNs) / 1e9);
   }
 

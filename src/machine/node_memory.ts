@@ -1,7 +1,8 @@
 /**
  * A NUMA node's part of the container's memory. Where the kernel accounts a figure by node
- * (`memory.numa_stat`) it is that; the rest is divided as the host's memory is, so that all nodes
- * together make /proc/meminfo.
+ * (`memory.numa_stat`) it is that. v1 tells by node how much is on the lists of anonymous (and shared)
+ * memory and of files: what else is of one of these kinds is divided as they are. The rest is divided
+ * as the host's memory is, so that all nodes together make /proc/meminfo.
  */
 import type { Machine } from "./machine.ts";
 import { nodeShare } from "./nodes.ts";
@@ -30,6 +31,21 @@ export const BY_NODE: Readonly<Record<string, string>> = {
   FileHugePages: "file_thp",
 };
 
+/** v1: fields that are divided as one of the lists is. */
+export const BY_LIST: Readonly<Record<string, "lru_anon" | "lru_file">> = {
+  "Active(anon)": "lru_anon",
+  "Inactive(anon)": "lru_anon",
+  AnonPages: "lru_anon",
+  AnonHugePages: "lru_anon",
+  Shmem: "lru_anon",
+  SwapCached: "lru_anon",
+  "Active(file)": "lru_file",
+  "Inactive(file)": "lru_file",
+  Mapped: "lru_file",
+  Dirty: "lru_file",
+  Writeback: "lru_file",
+};
+
 /** Sums that the files of nodes show. */
 export const NODE_SUMS: Readonly<Record<string, readonly [string, string]>> = {
   FilePages: ["Cached", "SwapCached"],
@@ -46,7 +62,14 @@ export function nodeMemoryOf(machine: Machine, node: number): NodeMemory | undef
   const fields = machine.meminfo();
   if (fields === undefined) return undefined;
   const share = nodeShare(machine, node);
-  const own = machine.numa()?.get(node);
+  const numa = machine.numa();
+  const own = numa?.get(node);
+  const shareOf = (list: string): number => {
+    let sum = 0;
+    for (const each of numa?.values() ?? []) sum += each[list] ?? 0;
+    return sum === 0 ? share : (own?.[list] ?? 0) / sum;
+  };
+  const whole = (field: string): number => fields.get(field) ?? 0;
   const bytes = (field: string): number => {
     const counted = own?.[BY_NODE[field] ?? ""];
     if (counted !== undefined) return counted;
@@ -54,7 +77,16 @@ export function nodeMemoryOf(machine: Machine, node: number): NodeMemory | undef
     const parts = NODE_SUMS[field];
     if (parts !== undefined) return bytes(parts[0]) + bytes(parts[1]);
     if (field === "KReclaimable") return bytes("SReclaimable");
-    return Math.floor((fields.get(field) ?? 0) * share);
+    if (own?.["lru_anon"] !== undefined) {
+      // Shared memory is cache, and on the list of anonymous memory.
+      if (field === "Cached") {
+        const files = Math.floor((whole("Cached") - whole("Shmem")) * shareOf("lru_file"));
+        return files + bytes("Shmem");
+      }
+      const list = BY_LIST[field];
+      if (list !== undefined) return Math.floor(whole(field) * shareOf(list));
+    }
+    return Math.floor(whole(field) * share);
   };
   return bytes;
 }

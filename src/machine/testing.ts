@@ -36,6 +36,7 @@ export class FakeClock implements Clock {
 
 export const SETTINGS: MachineSettings = {
   cpuPolicy: "cpuset",
+  hostUptime: false,
   loadavg: true,
   showSwap: true,
   showZswap: true,

@@ -11,7 +11,8 @@ import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { lxcfsCommand } from "../support/project.ts";
-import { run } from "../support/run.ts";
+import { tryRun } from "../support/run.ts";
+import { waitFor } from "../support/wait.ts";
 import { Loads, ownFile, ticksOf, usedTicks, whyNoLoads } from "./ground.ts";
 
 const lastCpu = cpus().length - 1;
@@ -32,9 +33,11 @@ void describe("counters that are watched", { skip: whyNoMounts() || whyNoLoads()
       if (server !== undefined) process.kill(server, "SIGKILL");
       await lab.server.answers();
     };
-    const upgrade = (): void => {
+    // A server that has just begun may not hear of it yet.
+    const upgrade = async (): Promise<void> => {
       const directory = join(lab.server.directory, "run");
-      run([lxcfsCommand, "upgrade", lab.server.mountpoint, "--runtime-dir", directory]);
+      const argv = [lxcfsCommand, "upgrade", lab.server.mountpoint, "--runtime-dir", directory];
+      await waitFor("the server is replaced", () => tryRun(argv).status === 0, 30_000, 200);
     };
     const steps: readonly (() => void | Promise<void>)[] = [
       () => container.cgroups.limit({ cpuset: "0" }),
@@ -63,14 +66,11 @@ void describe("counters that are watched", { skip: whyNoMounts() || whyNoLoads()
         const spin = await loads.start(container, "spin", "1");
         await spin.begin();
         const watch = await loads.watch(container, "/proc", PERIODS_US);
-        const outside = await loads.watch(container, "/proc", [5000]);
         await disturb(lab, container);
-        for (const each of [watch, outside]) {
-          await each.finish();
-          const [, reads] = /^reads (\d+)\ndone\n$/m.exec(each.output) ?? [];
-          assert.equal(each.output.replace(/reads \d+/, "reads"), "ready\nreads\ndone\n");
-          assert.ok(Number(reads) >= 20, `${reads} reads`);
-        }
+        await watch.finish();
+        const [, reads] = /^reads (\d+)$/m.exec(watch.output) ?? [];
+        assert.equal(watch.output.replace(/reads \d+/, "reads"), "ready\nreads\ndone\n");
+        assert.ok(Number(reads) >= 50, `${reads} reads`);
         const [least, { busy }, most] = [
           usedTicks(container),
           ticksOf(ownFile(lab.server.mountpoint, container, "proc/stat")),

@@ -3,7 +3,7 @@
  * to their cgroups. The machine may be busy: no test expects a load to get the time it asks for.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
@@ -92,21 +92,42 @@ void describe("CPU time", { skip: whyNoMounts() || whyNoLoads() }, () => {
     }
   });
 
-  void test("uptime and ps agree in a time namespace", async () => {
-    const container = await lab.container({ timeNamespace: true });
+  void test("uptime goes on when the init has ended, from its start", async () => {
+    const container = await lab.container();
+    const started = startSeconds(container.initPid);
+    const read = (): number => numbersOf(file(container, "proc/uptime"))[0] ?? Number.NaN;
+    const before = read();
+    process.kill(container.initPid, "SIGKILL");
+    await waitFor("it has ended", () => !existsSync(`/proc/${container.initPid}`));
+    const least = hostUptime();
+    const after = read();
+    assert.ok(after >= before && after >= least - started - 0.02, `${before} s, then ${after} s`);
+    assert.ok(after <= hostUptime() - started + 0.02, `${after} s`);
+  });
+
+  void test("uptime goes on when the first process of several in a shared pid namespace has ended", async () => {
+    const container = await lab.container({ pidNamespaceOf: process.pid });
+    const started = startSeconds(container.initPid);
+    const read = (): number => numbersOf(file(container, "proc/uptime"))[0] ?? Number.NaN;
+    await sleep(1100);
+    const before = read();
     const load = await loads.start(container, "spin", "1");
-    await load.begin();
-    await sleep(2500);
-    const rows = container.exec(["ps", "-eo", "pcpu,etimes,comm"]).trim().split("\n").slice(1);
-    const fields = rows.map((row) => row.trim().split(/\s+/)).find(([, , name]) => name === "load");
-    const [percent = -1, seconds = -1] = fields?.slice(0, 2).map(Number) ?? [];
-    assert.ok(seconds >= 1 && seconds < 30, `ps says it runs for ${seconds} s`);
-    // What it used, of the time it has been there.
-    const used = usedTicks(container) / seconds;
-    assert.ok(percent > 3 && percent < used * 2 + 20, `${percent}%, the cgroup about ${used}%`);
-    const [uptime = Number.NaN] = numbersOf(container.read("/proc/uptime"));
-    assert.ok(uptime > 2 && uptime < 60, `${uptime} s`);
+    process.kill(container.initPid, "SIGKILL");
+    await waitFor("it has ended", () => !existsSync(`/proc/${container.initPid}`));
+    const least = hostUptime();
+    const after = read();
+    assert.ok(after >= before && after >= least - started - 0.02, `${before} s, then ${after} s`);
     await load.stop();
+  });
+
+  void test("a 32-bit caller sees the same CPUs, and is not refused, whoever it is", async () => {
+    const container = await lab.container();
+    const native = container.read("/proc/cpuinfo").replaceAll(/^cpu MHz.*$/gm, "");
+    for (const prefix of [[], ["setpriv", "--reuid=65534", "--clear-groups"]]) {
+      const text = container.exec([...prefix, "setarch", "linux32", "cat", "/proc/cpuinfo"]);
+      // x86 shows both kinds of processes the same text.
+      assert.equal(text.replaceAll(/^cpu MHz.*$/gm, ""), native);
+    }
   });
 
   void test("threads that run are counted, with the youngest pid of the container's own", async () => {

@@ -120,7 +120,8 @@ void describe("memory", { skip: whyNoMounts() || whyNoLoads() }, () => {
 
   void test("memory beyond the limit is swapped", { skip: whyNoSwap() }, async () => {
     const limits = { memoryBytes: 64 * MIB, swapBytes: 96 * MIB };
-    const container = await lab.container({ limits });
+    // The limits of a level above are those of the container.
+    const container = await lab.container({ limits, depth: 3, limitLevel: 1 });
     const load = await loads.start(container, "anon", "96");
     assert.equal(meminfo(container).get("SwapTotal"), 96 * 1024);
     await load.begin();
@@ -132,8 +133,36 @@ void describe("memory", { skip: whyNoMounts() || whyNoLoads() }, () => {
     assert.ok(truth > 24 * 1024, `${truth} kB are swapped`);
     assert.ok(Math.abs(used() - truth) < truth * 0.01 + 256, `${used()} kB, the cgroup ${truth}`);
     const [, row = ""] = ownFile(lab.server.mountpoint, container, "proc/swaps").split("\n");
-    assert.equal(Number(row.split(/\s+/)[2]), 96 * 1024);
+    const [size, swapped] = row.split(/\s+/).slice(2).map(Number);
+    assert.equal(size, 96 * 1024);
+    assert.ok(Math.abs((swapped ?? Number.NaN) - truth) < truth * 0.01 + 256, row);
+    // What a process inside makes of it.
+    const [, , line = ""] = container.exec(["free", "-k"]).split("\n");
+    assert.match(line, new RegExp(`^Swap: +${96 * 1024} `));
+    const fields = meminfo(container);
+    const get = (name: string): number => fields.get(name) ?? Number.NaN;
+    assert.ok(get("SwapFree") <= get("SwapTotal") && get("SwapCached") <= get("SwapTotal"));
+    assert.ok(get("MemFree") <= get("MemAvailable") && get("MemAvailable") <= get("MemTotal"));
     await load.stop();
+    await waitFor("what was swapped is given back", () => used() < 4096, 10_000, 100);
+  });
+
+  void test("with -u no swap is shown, used or not", { skip: whyNoSwap() }, async () => {
+    const limits = { memoryBytes: 64 * MIB, swapBytes: 96 * MIB };
+    const other = await Lab.open({ args: ["-u"] });
+    try {
+      const container = await other.container({ limits });
+      const load = await loads.start(container, "anon", "80");
+      await load.begin();
+      assert.ok((swappedKib(container) ?? 0) > 8 * 1024);
+      const fields = keyedNumbers(ownFile(other.server.mountpoint, container, "proc/meminfo"));
+      for (const name of ["SwapTotal", "SwapFree", "SwapCached"]) assert.equal(fields.get(name), 0);
+      const swaps = ownFile(other.server.mountpoint, container, "proc/swaps");
+      assert.equal(swaps.trim().split("\n").length, 1, swaps);
+      await load.stop();
+    } finally {
+      await other.close();
+    }
   });
 });
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { waitFor } from "../support/wait.ts";
-import { type Load, Loads, whyNoLoads } from "./ground.ts";
+import { type Load, Loads, ownFile, whyNoLoads } from "./ground.ts";
 
 const CPU = "/proc/pressure/cpu";
 /** A window that the kernel grants to everybody. */
@@ -72,6 +72,42 @@ void describe("pressure triggers", { skip }, () => {
     assert.doesNotMatch(quiet.output, /event|error/);
     for (const each of [...waiters, spin, quiet]) await each.stop();
     await waitFor("triggers are released on close", () => armed() <= before);
+  });
+
+  void test("waiters on all three files take no thread of the server", async () => {
+    const container = await lab.container();
+    const threads = (): number =>
+      lab.server.pids().reduce((sum, pid) => sum + readdirSync(`/proc/${pid}/task`).length, 0);
+    const before = { threads: threads(), armed: armed() };
+    const waiters: Load[] = [];
+    for (const resource of ["cpu", "memory", "io", "cpu", "memory", "io"]) {
+      const path = `/proc/pressure/${resource}`;
+      const waiter = await loads.start(container, "wait", path, "some 1000000 2000000", "1");
+      await waiter.begin("armed");
+      waiters.push(waiter);
+    }
+    assert.equal(armed(), before.armed + waiters.length);
+    assert.equal(threads(), before.threads);
+    for (const waiter of waiters) await waiter.stop();
+    await waitFor("triggers are released on close", () => armed() <= before.armed);
+  });
+
+  void test("pressure is word for word the cgroup's own", async () => {
+    const container = await lab.container({ limits: { cpuset: "0" } });
+    const spin = await loads.start(container, "spin", "3");
+    await spin.begin();
+    await sleep(1000);
+    for (const resource of ["cpu", "memory", "io"]) {
+      const file = container.cgroups.file(`${resource}.pressure`);
+      assert.ok(file !== undefined);
+      const total = (text: string): number => Number(/^some .*total=(\d+)$/m.exec(text)?.[1]);
+      const least = total(readFileSync(file, "utf8"));
+      const shown = total(ownFile(lab.server.mountpoint, container, `proc/pressure/${resource}`));
+      const most = total(readFileSync(file, "utf8"));
+      assert.ok(shown >= least && shown <= most, `${resource}: ${least}, ${shown}, ${most}`);
+      if (resource === "cpu") assert.ok(shown > 100_000, `${shown} us of waiting for a CPU`);
+    }
+    await spin.stop();
   });
 
   void test("a trigger survives the server", async () => {

@@ -10,6 +10,7 @@ import type { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { keyedNumbers, numbersOf } from "../support/parse.ts";
 import { installed } from "../support/run.ts";
+import { terminal } from "../support/terminal.ts";
 import { type Load, Loads, usedTicks, whyNoLoads } from "./ground.ts";
 
 const MIB = 1 << 20;
@@ -110,6 +111,47 @@ void describe("tools agree", { skip: whyNoMounts() || whyNoLoads() }, () => {
       const [percent = 0, rss = 0] = line.trim().split(/\s+/).map(Number);
       assert.ok(Math.abs(percent - (rss * 100) / (MEMORY_MIB * 1024)) <= 0.11, line);
     }
+  });
+
+  void test("sar and htop give the same memory, CPUs, load and time", async () => {
+    const fields = keyedNumbers(container.read("/proc/meminfo"));
+    const sar = container.exec(["env", "LC_ALL=C", "sar", "-r", "-q", "1", "1"]);
+    const averages = (head: string): Map<string, number> => {
+      const names = new RegExp(`^\\S+ +(?:[AP]M +)?(${head}.*)$`, "m").exec(sar)?.[1]?.trim().split(/\s+/) ?? []; // prettier-ignore
+      const lines = sar.split("\n").filter((line) => /^Average: +\d/.test(line));
+      const row = lines.find((line) => line.trim().split(/\s+/).length === names.length + 1); // prettier-ignore
+      const values = row?.trim().split(/\s+/).slice(1).map(Number) ?? [];
+      return new Map(names.map((name, index) => [name, values[index] ?? Number.NaN]));
+    };
+    const memory = averages("kbmemfree");
+    for (const [name, field] of [
+      ["kbmemfree", "MemFree"],
+      ["kbavail", "MemAvailable"],
+      ["kbcached", "Cached"],
+      ["kbactive", "Active"],
+    ] as const) {
+      const off = Math.abs((memory.get(name) ?? Number.NaN) - (fields.get(field) ?? Number.NaN));
+      assert.ok(off < 4096, `sar's ${name} ${memory.get(name)}, ${field} ${fields.get(field)}\n${sar}`); // prettier-ignore
+    }
+    const load = averages("runq-sz");
+    const [load1 = 0] = numbersOf(container.read("/proc/loadavg"));
+    assert.ok(Math.abs((load.get("ldavg-1") ?? Number.NaN) - load1) < 0.3, sar);
+    // Two threads that never rest.
+    assert.ok((load.get("runq-sz") ?? 0) >= 2 && (load.get("runq-sz") ?? 9) <= 4, sar);
+    if (!installed("htop") || !installed("tmux")) return;
+    const screen = await terminal(container, ["htop", "--delay=10"], /Mem\[.*\/300M\]/);
+    assert.doesNotMatch(screen, /^ +1\[/m, "one CPU, which has the number 0");
+    const [, used = "", unit = ""] = /Mem\[[| ]*([\d.]+)([KMG])\/300M\]/.exec(screen) ?? [];
+    const [, row = ""] = container.exec(["free", "-m"]).split("\n");
+    const usedMib = Number(used) / (unit === "K" ? 1024 : 1);
+    // htop takes what can be reclaimed of the kernel's memory for cache, and its own is in there.
+    assert.ok(Math.abs(usedMib - Number(row.split(/\s+/)[2])) < 12, `${screen}\n${row}`);
+    const loads = /Load average: ([\d.]+)/.exec(screen);
+    assert.ok(Math.abs(Number(loads?.[1]) - load1) < 0.5, screen);
+    assert.match(screen, /Uptime: 00:\d\d:\d\d/);
+    const tasks = /Tasks: (\d+)(?:, (\d+) thr)?/.exec(screen);
+    const listed = container.exec(["ps", "-e", "--no-headers"]).trim().split("\n").length;
+    assert.ok(Math.abs(Number(tasks?.[1]) - listed) <= 2, `${screen}\nps lists ${listed}`);
   });
 
   void test("ps, top and uptime give sane times in a time namespace", () => {

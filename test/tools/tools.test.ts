@@ -6,10 +6,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
-import { quote } from "../support/container.ts";
-import { guardWith } from "../support/guard.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
-import { installed, run, tryRun } from "../support/run.ts";
+import { installed, run } from "../support/run.ts";
+import { terminal } from "../support/terminal.ts";
 
 const MEMORY_MIB = 512;
 
@@ -150,30 +149,3 @@ public class Views {
   }
 }
 `;
-
-/** Runs a full-screen program inside, in a terminal of 120 by 30, until `wanted` is on the screen. */
-async function terminal(
-  container: Container,
-  argv: readonly string[],
-  wanted: RegExp,
-): Promise<string> {
-  const socket = `lxcfs-test-${process.pid}`;
-  const undo = guardWith(`tmux -L ${socket} kill-server`);
-  const tmux = (...words: string[]): string =>
-    run(["tmux", "-L", socket, "-f", "/dev/null", ...words]);
-  try {
-    const command = container
-      .command(["env", "TERM=screen", ...argv])
-      .map(quote)
-      .join(" ");
-    tmux("new-session", "-d", "-x", "120", "-y", "30", command);
-    let screen = "";
-    for (let tries = 0; tries < 50 && !wanted.test(screen); tries++) {
-      await sleep(100);
-      screen = tryRun(["tmux", "-L", socket, "capture-pane", "-p"]).stdout;
-    }
-    return screen;
-  } finally {
-    undo.run();
-  }
-}

@@ -9,18 +9,20 @@
  *     hierarchical_unevictable=4614 N0=4614
  *
  * Pages; the hierarchical lines count the cgroups below, too. `file` and `anon` are what is on the
- * LRU lists (so shared memory is anon here, while memory.stat has it in `cache`).
+ * LRU lists (so shared memory is anon here, while memory.stat has it in `cache`); they are called
+ * `lru_file` and `lru_anon` in the reading, for v2's lines of their names mean something else.
  */
 import { parseNumaLines } from "../v2/numa.ts";
 import type { NumaReading } from "../types.ts";
 
-const HIERARCHICAL = "hierarchical_";
+/** Lines that count, and what they are called in the reading. */
+const LINES: Readonly<Record<string, string>> = {
+  hierarchical_anon: "lru_anon",
+  hierarchical_file: "lru_file",
+  hierarchical_unevictable: "unevictable",
+};
 
 /** @param pageBytes the kernel's page size */
 export function parseNumaStatV1(text: string, pageBytes: number): NumaReading {
-  return parseNumaLines(
-    text,
-    (name) => (name.startsWith(HIERARCHICAL) ? name.slice(HIERARCHICAL.length) : undefined),
-    pageBytes,
-  );
+  return parseNumaLines(text, (name) => LINES[name], pageBytes);
 }

@@ -20,6 +20,7 @@ export interface Evidence {
 /** Options of the mount that decide contents. */
 interface ServerSettings {
   readonly cpuPolicy: string;
+  readonly uptime?: string;
   readonly swap: boolean;
   readonly zswap: boolean;
   readonly loadavg: boolean;

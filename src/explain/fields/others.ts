@@ -4,7 +4,7 @@ import { cgroupOf, type Explanation, type Field } from "../field.ts";
 import { type Evidence, processesSource, sourceRule } from "./cgroup_rules.ts";
 import { meminfoRules } from "./meminfo.ts";
 
-export function explainUptime({ container }: Evidence, text: string): Explanation {
+export function explainUptime({ container, settings }: Evidence, text: string): Explanation {
   const [up = "", idle = ""] = text.trim().split(" ");
   const leader = container.leader();
   const byNamespace = (leader?.boottimeOffsetNs ?? 0) !== 0;
@@ -13,7 +13,9 @@ export function explainUptime({ container }: Evidence, text: string): Explanatio
       ? "the host's: nobody was ever seen in this container"
       : byNamespace
         ? `boot time of the time namespace of process ${leader.pid}`
-        : `age of process ${leader.pid}, the container's first`;
+        : settings?.uptime === "host"
+          ? "the host's: the server runs with --uptime host"
+          : `age of process ${leader.pid}, the container's first`;
   return {
     path: "proc/uptime",
     summary: "seconds since the container started, and how long its CPUs were idle",

@@ -1,5 +1,5 @@
 /** Where the files below /sys/devices/system come from: lists of CPUs and nodes, and single ones. */
-import { BY_NODE, NODE_SUMS } from "../../machine/node_memory.ts";
+import { BY_LIST, BY_NODE, NODE_SUMS } from "../../machine/node_memory.ts";
 import { namesCpus } from "../../views/sys/host_text.ts";
 import { AMOUNTS, HUGE_AMOUNTS } from "../../views/vmstat_amounts.ts";
 import type { Explanation, Field } from "../field.ts";
@@ -57,6 +57,12 @@ function explainNodeMeminfo(evidence: Evidence, path: string, text: string): Exp
     const entry = BY_NODE[name];
     if (entry !== undefined && counted[entry] !== undefined && numa) {
       return { name, value, rule: `${entry} in ${numa.words}`, file: numa.file, level: numa.level };
+    }
+    const list = BY_LIST[name];
+    if (list !== undefined && counted[list] !== undefined && numa) {
+      const line = list.replace("lru_", "hierarchical_");
+      const rule = `${name} of /proc/meminfo, divided as ${line} in ${numa.words}`;
+      return { name, value, rule, file: numa.file, level: numa.level };
     }
     const made = MADE_BY_NODE[name];
     if (made !== undefined) return { name, value, rule: made };
