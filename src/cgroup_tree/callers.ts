@@ -12,7 +12,7 @@ import type { HostPid } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
 import { isContained, ownRootOf, type Place } from "./decide.ts";
 import { type Identity, readIdentity } from "./identity.ts";
-import { type CgroupMounts, cgroupMountsOf, NO_MOUNTS, rootsOf } from "./own_mounts.ts";
+import { type CgroupMounts, cgroupMountsOf, rootsOf } from "./own_mounts.ts";
 
 /** Namespaces by which a caller is told from the host, in their number. */
 interface Namespaces {
@@ -36,7 +36,7 @@ export interface Caller {
   rootId(hierarchy: Hierarchy): number | undefined;
 }
 
-/** How long the cgroup mounts of a mount namespace are taken for granted. */
+/** How long the cgroup mounts of a thread are taken for granted. */
 const MOUNTS_MS = 1000;
 const MAX_KNOWN_MOUNTS = 1024;
 
@@ -51,7 +51,10 @@ export class Callers {
   readonly #options: CallersOptions;
   readonly #own: Namespaces;
   readonly #nowMs: () => number;
-  /** By the numbers of all namespaces, as that of a mount namespace alone may be used again. */
+  /**
+   * By the thread's number and that of its mount namespace. Not by the latter alone: the kernel gives
+   * it to the next namespace at once, and holding the namespace would hold all of its mounts.
+   */
   readonly #mounts = new Map<string, { readonly mounts: CgroupMounts; readonly untilMs: number }>();
 
   constructor(options: CallersOptions) {
@@ -126,19 +129,16 @@ export class Callers {
 
   #places(pid: number, cgroupText: string, namespaces: Namespaces): ReadonlyMap<Hierarchy, Place> {
     const { layout } = this.#options;
-    // What the server sees itself makes nobody a container.
-    const isOwn = namespaces.mnt === this.#own.mnt;
-    const mounts = isOwn ? undefined : this.#mountsIn(pid, namespaces);
+    const mounts = this.#mountsIn(pid, namespaces);
     const places = new Map<Hierarchy, Place>();
     for (const [hierarchy, path] of cgroupPaths(layout, cgroupText)) {
-      places.set(hierarchy, { path, mounts: mounts ? rootsOf(mounts, hierarchy) : NO_MOUNTS });
+      places.set(hierarchy, { path, mounts: rootsOf(mounts, hierarchy) });
     }
     return places;
   }
 
   #mountsIn(pid: number, namespaces: Namespaces): CgroupMounts {
-    const { pid: pidNamespace, user, cgroup, mnt } = namespaces;
-    const key = `${mnt} ${pidNamespace} ${user} ${cgroup}`;
+    const key = `${pid} ${namespaces.mnt}`;
     const nowMs = this.#nowMs();
     const known = this.#mounts.get(key);
     if (known !== undefined && nowMs < known.untilMs) return known.mounts;

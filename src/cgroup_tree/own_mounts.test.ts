@@ -53,3 +53,8 @@ test("each hierarchy by its own name", () => {
   assert.deepEqual(rootsOf(mounts, unified).writable, ["/c2"]);
   assert.deepEqual(rootsOf(mounts, memory).writable, ["/c1"]);
 });
+
+test("what the server itself sees is nobody's part, wherever its own mounts begin", () => {
+  const mounts = cgroupMountsOf(parseMountinfo([ROOT, TMPFS, OWN].join("\n")));
+  assert.deepEqual(rootsOf(mounts, { ...memory, mountRoot: "/c1" }), { seen: [], writable: [] });
+});

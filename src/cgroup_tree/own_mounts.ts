@@ -15,8 +15,6 @@ export interface MountRoots {
   readonly writable: readonly string[];
 }
 
-export const NO_MOUNTS: MountRoots = { seen: [], writable: [] };
-
 export type CgroupMounts = ReadonlyMap<string, MountRoots>;
 
 /** By the superblock's options, which name the controllers; "" for v2. */
@@ -34,15 +32,17 @@ export function cgroupMountsOf(mounts: readonly Mount[]): CgroupMounts {
   return found;
 }
 
+/** What the server sees itself, as every process of the host, is nobody's part. */
 export function rootsOf(mounts: CgroupMounts, hierarchy: Hierarchy): MountRoots {
   const [first = ""] = hierarchy.controllers;
+  const isPart = (root: string): boolean => root !== hierarchy.mountRoot;
   const seen: string[] = [];
   const writable: string[] = [];
   for (const [name, each] of mounts) {
     const same = hierarchy.version === 2 ? name === "" : name.split(",").includes(first);
     if (!same) continue;
-    seen.push(...each.seen);
-    writable.push(...each.writable);
+    seen.push(...each.seen.filter(isPart));
+    writable.push(...each.writable.filter(isPart));
   }
   return { seen, writable };
 }
