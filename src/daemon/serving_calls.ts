@@ -34,6 +34,8 @@ const SERVING = [
   // Directories, cgroups, namespaces and processes, looked at only.
   ...["getdents64", "access", "faccessat", "faccessat2", "readahead", "statfs", "fstatfs"],
   ...["open_by_handle_at", "name_to_handle_at", "openat2", "fcntl", "getxattr", "pidfd_open"],
+  // cpuinfo as 32-bit processes of arm64 see it: the kernel looks at who reads.
+  "personality",
   // The kernel's task statistics come over netlink.
   ...["socket", "sendto", "recvfrom"],
 ];
@@ -62,7 +64,15 @@ const X64: Machine = {
     ...{ getrusage: 98, sysinfo: 99, getuid: 102, getgid: 104, geteuid: 107, getegid: 108 },
     ...{ sched_getparam: 143, sched_getscheduler: 145 },
     ...{ setgroups: 116, setresuid: 117, setresgid: 119, setfsuid: 122, setfsgid: 123 },
-    ...{ capget: 125, capset: 126, sigaltstack: 131, statfs: 137, fstatfs: 138, prctl: 157 },
+    ...{
+      capget: 125,
+      capset: 126,
+      sigaltstack: 131,
+      personality: 135,
+      statfs: 137,
+      fstatfs: 138,
+      prctl: 157,
+    },
     ...{ gettid: 186, readahead: 187, getxattr: 191, futex: 202, sched_getaffinity: 204 },
     ...{ getdents64: 217, restart_syscall: 219, clock_gettime: 228, clock_nanosleep: 230 },
     ...{ exit_group: 231, epoll_wait: 232, epoll_ctl: 233, tgkill: 234, openat: 257 },
@@ -97,7 +107,15 @@ const ARM64: Machine = {
       getdents64: 61,
     },
     ...{ lseek: 62, read: 63, write: 64, readv: 65, writev: 66, pread64: 67, ppoll: 73 },
-    ...{ readlinkat: 78, newfstatat: 79, fstat: 80, capget: 90, capset: 91, exit: 93 },
+    ...{
+      readlinkat: 78,
+      newfstatat: 79,
+      fstat: 80,
+      capget: 90,
+      capset: 91,
+      personality: 92,
+      exit: 93,
+    },
     ...{ exit_group: 94, futex: 98, set_robust_list: 99, clock_gettime: 113 },
     ...{
       clock_nanosleep: 115,
