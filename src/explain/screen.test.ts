@@ -44,6 +44,16 @@ void describe("the screen of top", () => {
     assert.match(lines.at(-1) ?? "", /and 39 more/);
   });
 
+  void it("leaves out what a narrow terminal has no room for", () => {
+    for (let columns = 8; columns < 120; columns++) {
+      const lines = screenLines([row("web", 50 << 20, 0.5)], { ...SIZE, columns });
+      for (const line of lines) assert.ok(line.length <= columns, `${columns}: ${line}`);
+      assert.match(lines[2] ?? "", /^docker:/);
+    }
+    const [, head] = screenLines([], { ...SIZE, columns: 60 });
+    assert.match(head ?? "", /^NAME +CPU +MEM$/);
+  });
+
   void it("has colours only when it may", () => {
     assert.doesNotMatch(screenLines([row("a", 99 << 20)], SIZE).join("\n"), /\p{Cc}\[/u);
     const red = `${String.fromCodePoint(27)}[31m`;

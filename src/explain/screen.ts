@@ -46,18 +46,11 @@ const RED = 31;
 /** Lines of the screen, no more than fit. */
 export function screenLines(rows: readonly LiveRow[], size: ScreenSize): string[] {
   const nameWidth = Math.max(8, size.columns - 2 * (BAR + 2) - 32);
-  const head = [
-    "NAME".padEnd(nameWidth),
-    "CPU".padEnd(BAR + 2),
-    "".padEnd(9),
-    "MEM".padEnd(BAR + 2),
-    "".padEnd(11),
-    "READS/S",
-  ];
-  const lines = [fit(size.title, size.columns), fit(head.join(" "), size.columns)];
+  const head = ["NAME", "CPU", "", "MEM", "", "READS/S"];
+  const lines = [fit(size.title, size.columns), row(head, nameWidth, size)];
   const sorted = [...rows].sort((a, b) => shareOf(b, size) - shareOf(a, size));
   const room = Math.max(0, size.rows - lines.length - 1);
-  for (const row of sorted.slice(0, room)) lines.push(line(row, size, nameWidth));
+  for (const each of sorted.slice(0, room)) lines.push(row(cells(each, size), nameWidth, size));
   if (sorted.length === 0) lines.push(fit("no container runs", size.columns));
   if (sorted.length > room) lines.push(fit(`... and ${sorted.length - room} more`, size.columns));
   return lines;
@@ -84,18 +77,32 @@ function memoryShare(row: LiveRow, size: ScreenSize): number {
   return (row.memoryBytes ?? 0) / Math.max(1, memoryLimit(row, size));
 }
 
-function line(row: LiveRow, size: ScreenSize, nameWidth: number): string {
-  const cpu = `${row.cpuUse.toFixed(2)}/${short(cpuLimit(row, size))}`;
-  const memory = `${sizeText(row.memoryBytes)}/${sizeText(memoryLimit(row, size))}`;
-  const reads = row.readsPerSecond === null ? "-" : row.readsPerSecond.toFixed(1);
+function cells(live: LiveRow, size: ScreenSize): string[] {
+  const cpu = `${live.cpuUse.toFixed(2)}/${short(cpuLimit(live, size))}`;
+  const memory = `${sizeText(live.memoryBytes)}/${sizeText(memoryLimit(live, size))}`;
+  const reads = live.readsPerSecond === null ? "-" : live.readsPerSecond.toFixed(1);
   return [
-    fit(printable(`${row.runtime}:${row.name}`), nameWidth).padEnd(nameWidth),
-    bar(cpuShare(row, size), size.color),
-    cpu.slice(0, 9).padEnd(9),
-    bar(memoryShare(row, size), size.color),
-    memory.slice(0, 11).padEnd(11),
+    printable(`${live.runtime}:${live.name}`),
+    bar(cpuShare(live, size)),
+    cpu,
+    bar(memoryShare(live, size)),
+    memory,
     reads.slice(0, 7).padStart(7),
-  ].join(" ");
+  ];
+}
+
+/** One line; columns for which a narrow terminal has no room are left out, the last first. */
+function row(texts: readonly string[], nameWidth: number, { columns, color }: ScreenSize): string {
+  const widths = [nameWidth, BAR + 2, 9, BAR + 2, 11, 7];
+  let line = "";
+  let used = -1;
+  for (const [i, width] of widths.entries()) {
+    used += width + 1;
+    if (used > columns) break;
+    const cell = fit(texts[i] ?? "", width).padEnd(width);
+    line += `${i === 0 ? "" : " "}${color ? painted(cell) : cell}`;
+  }
+  return line.trimEnd();
 }
 
 function short(value: number): string {
@@ -103,12 +110,18 @@ function short(value: number): string {
 }
 
 /** `[||||        ]`, `BAR` columns between the brackets. */
-function bar(share: number, color: boolean): string {
+function bar(share: number): string {
   const full = Math.round(Math.min(1, Math.max(0, share)) * BAR);
-  const marks = "|".repeat(full);
+  return `[${"|".repeat(full)}${" ".repeat(BAR - full)}]`;
+}
+
+/** Bars in the hue of how full they are; other cells as they are. */
+function painted(cell: string): string {
+  const [, marks, rest] = /^\[(\|+)( *\])$/.exec(cell) ?? [];
+  if (marks === undefined) return cell;
+  const share = marks.length / BAR;
   const hue = share > 0.9 ? RED : share > 0.7 ? YELLOW : GREEN;
-  const painted = color && full > 0 ? `\u001b[${hue}m${marks}\u001b[0m` : marks;
-  return `[${painted}${" ".repeat(BAR - full)}]`;
+  return `[\u001b[${hue}m${marks}\u001b[0m${rest}`;
 }
 
 function fit(text: string, columns: number): string {

@@ -1,6 +1,6 @@
 /**
- * The commands and files of docs/runtimes.md, section by section. A test takes them from here, so
- * that what it runs is what is written there; at its end `notRun` tells what it has left out.
+ * The commands and files of a page of the documentation, section by section. A test takes them from
+ * here, so that what it runs is what is written there; at its end `notRun` tells what it has left out.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -70,19 +70,21 @@ export class Section {
   }
 }
 
-/** The sections of the page, in order. */
-export function sections(): Section[] {
-  const page = readFileSync(join(projectRoot, "docs/runtimes.md"), "utf8");
-  return page.split(/^#+ (?=[^\n]*$)/m).flatMap((text) => {
-    const title = text.split("\n", 1)[0] ?? "";
-    return title === "" ? [] : [new Section(title, blocksOf(text))];
+const RUNTIMES = "docs/runtimes.md";
+
+/** The sections of a page, in order. */
+export function sections(page = RUNTIMES): Section[] {
+  const text = readFileSync(join(projectRoot, page), "utf8");
+  return text.split(/^#+ (?=[^\n]*$)/m).flatMap((part) => {
+    const title = part.split("\n", 1)[0] ?? "";
+    return title === "" ? [] : [new Section(title, blocksOf(part))];
   });
 }
 
 /** @throws Error if the page has no such section */
-export function section(title: string): Section {
-  const found = sections().find((each) => each.title === title);
-  if (!found) throw new Error(`docs/runtimes.md has no section "${title}"`);
+export function section(title: string, page = RUNTIMES): Section {
+  const found = sections(page).find((each) => each.title === title);
+  if (!found) throw new Error(`${page} has no section "${title}"`);
   return found;
 }
 

@@ -13,7 +13,17 @@ import { repository } from "./repository.ts";
 export const GUEST_PROJECT = "/opt/lxcfs-ts";
 
 /** What is shipped, and what tests read beside their own code. */
-const PARTS = ["package.json", "bin", "dist", "share", "fixtures", "docs", "test", "bench"];
+const PARTS = [
+  "package.json",
+  "bin",
+  "dist",
+  "share",
+  "fixtures",
+  "docs",
+  "README.md",
+  "test",
+  "bench",
+];
 
 /** Copies the project aside. Call `remove` when the guest has ended. */
 export function stageProject(): { share: Share; remove: () => void } {
