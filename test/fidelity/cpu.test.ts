@@ -9,6 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { numbersOf, statRows } from "../support/parse.ts";
+import { lxcfsCommand } from "../support/project.ts";
+import { run } from "../support/run.ts";
 import { waitFor } from "../support/wait.ts";
 import type { Container } from "../support/container.ts";
 import { hostUptime, Loads, ownFile, startSeconds, ticksOf, usedTicks, whyNoLoads } from "./ground.ts"; // prettier-ignore
@@ -53,16 +55,19 @@ void describe("CPU time", { skip: whyNoMounts() || whyNoLoads() }, () => {
     );
   };
 
-  for (const [quotaUs, threads, count] of [
-    [50_000, 2, hostCpus],
-    [undefined, 1, hostCpus],
-    [150_000, 3, hostCpus],
+  for (const [quotaUs, threads, policy, count] of [
+    [50_000, 2, "cpuset", hostCpus],
+    [undefined, 1, "cpuset", hostCpus],
+    [150_000, 3, "cpuset", hostCpus],
+    [50_000, 2, "quota", 1],
   ] as const) {
-    const name = `${threads} busy loops under ${quotaUs === undefined ? "no quota" : `a quota of ${quotaUs / 1000}%`}`; // prettier-ignore
+    const quota = quotaUs === undefined ? "no quota" : `a quota of ${quotaUs / 1000}%`;
+    const name = `${threads} busy loops under ${quota}, CPUs by ${policy}`;
     void test(`${name}: busy is what the cgroup used, busy and idle are the time that passed`, async () => {
       const container = await lab.container(
         quotaUs === undefined ? {} : { limits: { cpuQuotaUs: quotaUs } },
       );
+      run([lxcfsCommand, "cpu-policy", String(container.initPid), policy]);
       const load = await loads.start(container, "spin", String(threads));
       const first = lookAt(container);
       await load.begin();

@@ -143,6 +143,14 @@ void describe("memory", { skip: whyNoMounts() || whyNoLoads() }, () => {
     const get = (name: string): number => fields.get(name) ?? Number.NaN;
     assert.ok(get("SwapFree") <= get("SwapTotal") && get("SwapCached") <= get("SwapTotal"));
     assert.ok(get("MemFree") <= get("MemAvailable") && get("MemAvailable") <= get("MemTotal"));
+    const stat = keyedNumbers(readFileSync(container.cgroups.file("memory.stat") ?? "", "utf8"));
+    for (const [field, line] of [
+      ["Zswap", "zswap"],
+      ["Zswapped", "zswapped"],
+    ] as const) {
+      const kib = (stat.get(line) ?? 0) / 1024;
+      assert.ok(Math.abs(get(field) - kib) < kib * 0.01 + 256, `${field} ${get(field)}, ${kib} kB`);
+    }
     await load.stop();
     await waitFor("what was swapped is given back", () => used() < 4096, 10_000, 100);
   });
