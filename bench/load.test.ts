@@ -8,7 +8,7 @@ import { installed, run } from "../test/support/run.ts";
 import { checksFor, compiled, type LoadResult, parseResult } from "./load.ts";
 import { roundOf } from "./measurement.ts";
 import { rotated } from "./scenarios/read.ts";
-import { parseSummary } from "./scenarios/syscalls.ts";
+import { parseSummary } from "../test/support/strace.ts";
 
 const skip = installed("cc") ? false : "no C compiler; tools/setup-debian.sh installs one";
 

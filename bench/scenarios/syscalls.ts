@@ -1,12 +1,6 @@
 /** System calls of the server per read, counted by strace -c. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import type { Server } from "../../test/support/server.ts";
 import { installed } from "../../test/support/run.ts";
+import { countCalls } from "../../test/support/strace.ts";
 import { checksFor, runLoad } from "../load.ts";
 import type { Options } from "../options.ts";
 import { type Servers, Stage, type SubjectName } from "../subjects.ts";
@@ -45,7 +39,7 @@ export async function runSyscalls(
         const load = (reads: number): unknown =>
           runLoad(stage.container, path, { readers: 1, opsPerReader: reads, checks });
         load(20);
-        const calls = await countCalls(server, () => load(READS));
+        const calls = await countCalls(server.pids(), () => load(READS));
         results.push({ subject, file, ...perRead(calls) });
       }
     }
@@ -53,38 +47,6 @@ export async function runSyscalls(
     stage.stop();
   }
   return results;
-}
-
-/** Traces all processes of `server` while `work` runs; @returns calls by name. */
-async function countCalls(server: Server, work: () => unknown): Promise<Map<string, number>> {
-  const output = join(tmpdir(), `lxcfs-strace-${process.pid}`);
-  const pids = server.pids().flatMap((pid) => ["-p", String(pid)]);
-  const strace = spawn("strace", ["-c", "-f", "-U", "calls,name", "-o", output, ...pids], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  try {
-    // strace says on stderr what it attached to.
-    await once(strace.stderr, "data");
-    await sleep(300);
-    work();
-    strace.kill("SIGINT");
-    await once(strace, "close");
-    return parseSummary(readFileSync(output, "utf8"));
-  } finally {
-    strace.kill("SIGKILL");
-    rmSync(output, { force: true });
-  }
-}
-
-/** Reads `strace -c -U calls,name`: lines of `    123 read`, a rule, a total. */
-export function parseSummary(text: string): Map<string, number> {
-  const calls = new Map<string, number>();
-  for (const line of text.split("\n")) {
-    const [, count, name] = /^\s*(\d+) (\w+)$/.exec(line) ?? [];
-    if (count !== undefined && name !== undefined && name !== "total")
-      calls.set(name, Number(count));
-  }
-  return calls;
 }
 
 function perRead(calls: ReadonlyMap<string, number>): Omit<SyscallResult, "subject" | "file"> {

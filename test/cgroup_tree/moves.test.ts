@@ -97,7 +97,7 @@ void describe("numbers that come round again", { skip: whyNoMounts() || whyNoPro
         const number = kind === "process" ? hostProcess : (namespace.toHost(thread) ?? 0);
         namespace.close();
         const callers = new Callers({ procRoot, layout, nowMs: () => 0 });
-        const caller = callers.of(Number(await leafOf(asker)));
+        const caller = callers.of(await leafOf(asker));
         assert.ok(caller && !caller.isHost);
         const directory = cgroupDirectory(hierarchy, container.cgroups.path) ?? "";
         const group = join(directory, `moved-${kind}`);

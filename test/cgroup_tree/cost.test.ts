@@ -1,0 +1,83 @@
+/**
+ * What listing and reading cost the server, in system calls: the same whether a container has two
+ * siblings or hundreds, and not stalled by somebody else's long list.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Container } from "../support/container.ts";
+import { type Lab, whyNoMounts } from "../support/lab.ts";
+import { guardWith } from "../support/guard.ts";
+import { installed } from "../support/run.ts";
+import { countCalls } from "../support/strace.ts";
+import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
+
+const SIBLINGS = 400;
+const ROUNDS = 20;
+/** Calls that come with time, not with requests: clocks, sleeping, the watchdog's looks. */
+const OF_TIME = new Set([
+  "futex",
+  "epoll_wait",
+  "epoll_pwait",
+  "ppoll",
+  "poll",
+  "madvise",
+  "mprotect",
+]);
+/** Calls one round may take in all: `ls`, `stat` and reading one file, at a depth of one. */
+const MAX_A_ROUND = 1200;
+
+const whyNot = whyNoMounts() || (!installed("strace") && "needs strace, see tools/setup-debian.sh");
+
+void describe("the cost of the cgroup tree", { skip: whyNot }, () => {
+  let lab: Lab;
+  let mine: Container;
+  before(async () => {
+    lab = await openLab();
+    mine = await lab.container();
+  });
+  after(async () => {
+    await lab?.close();
+  });
+
+  const trees = (): Tree[] =>
+    hierarchyNames().map((name) => treeOf(lab.server.mountpoint, name, mine));
+
+  for (const name of hierarchyNames()) {
+    void test(`listing and reading take as many calls with ${SIBLINGS} siblings as without: ${name}`, async (t) => {
+      const tree = trees().find((each) => each.name === name) as Tree;
+      const script = `
+for round in $(seq ${ROUNDS}); do
+  echo '${tree.top}'/* > /dev/null
+  [ -d '${tree.own}' ] && echo '${tree.own}'/* > /dev/null
+  read line < '${tree.own}/cgroup.procs'
+done`;
+      const read = (): unknown => mine.exec(["sh", "-c", script]);
+      read();
+      const count = async (): Promise<number> => {
+        const calls = await countCalls(lab.server.pids(), read);
+        let sum = 0;
+        for (const [call, times] of calls) if (!OF_TIME.has(call)) sum += times;
+        return sum / ROUNDS;
+      };
+      const alone = await count();
+      const siblings = Array.from({ length: SIBLINGS }, (_, each) =>
+        join(tree.realTop, `lxcfs-sibling-${process.pid}-${each}`),
+      );
+      const undo = guardWith(`rmdir ${join(tree.realTop, `lxcfs-sibling-${process.pid}-`)}*`);
+      let among: number;
+      try {
+        for (const each of siblings) mkdirSync(each);
+        among = await count();
+      } finally {
+        for (const each of siblings) rmdirSync(each);
+        undo.run();
+      }
+      t.diagnostic(`${alone.toFixed(1)} calls a round alone, ${among.toFixed(1)} among siblings`);
+      assert.ok(alone < MAX_A_ROUND, `${alone} calls a round`);
+      // Some calls are the watchdog's and the sampler's, by time.
+      assert.ok(among < alone * 1.1 + 10, `${among} calls a round, ${alone} without siblings`);
+    });
+  }
+});
