@@ -25,7 +25,7 @@ export interface Options {
 }
 
 /** All scenarios, in the order they run. */
-export const SCENARIOS: readonly string[] = ["read", "depth", "many", "start", "syscalls"];
+export const SCENARIOS: readonly string[] = ["read", "depth", "many", "lists", "start", "syscalls"];
 
 /** Paths below a mountpoint that both servers have. */
 export const FILES: readonly string[] = [

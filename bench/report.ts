@@ -34,6 +34,13 @@ export function report(result: BenchResult): string {
         `${mb(last.rssAnon)}, RssFile ${mb(last.rssFile)}, PSS ${mb(last.pss)}`,
     );
   }
+  for (const list of result.lists) {
+    lines.push(
+      `cgroup.procs of ${list.processes} processes, ${list.hierarchy}: ${ms(list.listMs)}, at most ` +
+        `${ms(list.longestListMs)}; another container's meminfo meanwhile, p99: ` +
+        `${ms(list.otherBesideP99Ms)} (alone ${ms(list.otherAloneP99Ms)})`,
+    );
+  }
   for (const { subject, file, perRead, byName } of result.syscalls) {
     const names = Object.entries(byName).map(([name, count]) => `${name} ${count.toFixed(1)}`);
     lines.push(
@@ -105,6 +112,10 @@ function cell({ median: middle, least, most }: Spread): string {
   if (Number.isNaN(middle)) return "-";
   const digits = middle < 100 ? 1 : 0;
   return `${middle.toFixed(digits)} +-${((most - least) / 2).toFixed(digits)}`;
+}
+
+function ms(rounds: readonly number[]): string {
+  return `${median(rounds).toFixed(2)} ms`;
 }
 
 function mb(kb: number): string {

@@ -1,6 +1,7 @@
 /** A whole benchmark result, as it is written to bench/results. */
 import type { Machine } from "./machine.ts";
 import { type Case, type Measurement, type Round } from "./measurement.ts";
+import type { ListResult } from "./scenarios/lists.ts";
 import type { MemoryResult } from "./scenarios/many.ts";
 import type { StartResult } from "./scenarios/start.ts";
 import type { SyscallResult } from "./scenarios/syscalls.ts";
@@ -13,6 +14,7 @@ export interface BenchResult {
   /** Runs in which a read failed or was wrong; a result with any is none. */
   readonly wrong: readonly string[];
   readonly memory: readonly MemoryResult[];
+  readonly lists: readonly ListResult[];
   readonly starts: readonly StartResult[];
   readonly syscalls: readonly SyscallResult[];
 }

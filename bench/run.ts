@@ -13,6 +13,7 @@ import { plot } from "./plot.ts";
 import { report, reportVerdicts } from "./report.ts";
 import type { BenchResult } from "./result.ts";
 import { runDepths } from "./scenarios/depth.ts";
+import { runLists } from "./scenarios/lists.ts";
 import { type MemoryResult, runMany } from "./scenarios/many.ts";
 import { runReads } from "./scenarios/read.ts";
 import { runStarts } from "./scenarios/start.ts";
@@ -26,6 +27,7 @@ async function bench(options: Options, say: (line: string) => void): Promise<Ben
   const measurements = new Measurements();
   const wants = (scenario: string): boolean => options.scenarios.includes(scenario);
   const starts = wants("start") ? await runStarts(options, say) : [];
+  const lists = wants("lists") ? await runLists(options, say) : [];
   const inUse = await Servers.start(options);
   let syscalls: SyscallResult[] = [];
   try {
@@ -46,7 +48,7 @@ async function bench(options: Options, say: (line: string) => void): Promise<Ben
   const secondsPerRound = options.seconds;
   const { wrong } = measurements;
   const all = measurements.all();
-  return { machine, secondsPerRound, measurements: all, wrong, memory, starts, syscalls };
+  return { machine, secondsPerRound, measurements: all, wrong, memory, lists, starts, syscalls };
 }
 
 function save(result: BenchResult, directory: string): void {

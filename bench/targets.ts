@@ -18,6 +18,7 @@ export function judge(result: BenchResult): Verdict[] {
     ...againstOurselves(result),
     ...againstKernel(result),
     ...absolute(result),
+    ...lists(result),
   ];
 }
 
@@ -101,6 +102,18 @@ function absolute(result: BenchResult): Verdict[] {
       { atMost: 1.1 },
     ),
   ];
+}
+
+/** Of each hierarchy: what the list takes, and that nobody else waits for it to be made. */
+function lists(result: BenchResult): Verdict[] {
+  return result.lists.flatMap(({ hierarchy, processes, listMs, otherBesideP99Ms }) => {
+    const name = `cgroup.procs of ${processes} processes, ${hierarchy}`;
+    const stalled = otherBesideP99Ms.map((ms, round) => ms / (listMs[round] ?? NaN));
+    return [
+      verdict(`${name}: ms`, median(listMs), { atMost: 100 }),
+      verdict(`p99 of others beside ${name}, to its own time`, median(stalled), { atMost: 0.5 }),
+    ];
+  });
 }
 
 type Wanted = { readonly atLeast: number } | { readonly atMost: number };

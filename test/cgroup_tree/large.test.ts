@@ -63,7 +63,7 @@ void describe("large and deep", { skip: whyNoMounts() || whyNoProbe() }, () => {
     hierarchyNames().map((name) => treeOf(lab.server.mountpoint, name, mine));
 
   void test(`cgroup.procs of ${PROCESSES} processes`, (t) => {
-    const many = probe.compile("many.c");
+    const many = probe.compile("many.c", "bench");
     const files = trees().map(({ own }) => join(own, "cgroup.procs"));
     const argv = [process.execPath, "-e", READER, many, String(PROCESSES), ...files];
     const output = mine.exec(argv, { timeoutMs: 120_000 });

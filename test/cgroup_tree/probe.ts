@@ -49,10 +49,10 @@ export class Probe {
     this.program = this.compile("probe.c");
   }
 
-  /** A program of this folder, where containers find it. */
-  compile(source: string): string {
+  /** A program of this folder (or `folder`), where containers find it. */
+  compile(source: string, folder = "test/cgroup_tree"): string {
     const program = join(this.#directory, source.slice(0, -2));
-    const path = join(projectRoot, "test/cgroup_tree", source);
+    const path = join(projectRoot, folder, source);
     run(["cc", "-Wall", "-o", program, path], { timeoutMs: PATIENCE_MS });
     return program;
   }
