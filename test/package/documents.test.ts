@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { section } from "../runtimes/document.ts";
 import { Machine, whyNoMachine } from "../runtimes/machine.ts";
-import { busyboxArchive } from "../runtimes/support.ts";
+import { busyboxArchive, runBundle } from "../runtimes/support.ts";
 import { guardWith } from "../support/guard.ts";
 import { projectRoot } from "../support/project.ts";
 import { installed, run } from "../support/run.ts";
@@ -33,14 +33,7 @@ void describe("commands of README.md and operations.md", { skip: whyNoMachine("r
     machine.run(start.command("mkdir"));
     const serve = start.command("bin/lxcfs /var/lib/lxcfs");
     await machine.daemon("lxcfs", `exec ${serve}`, "head -c1 /var/lib/lxcfs/proc/uptime");
-    const bundle = `${machine.directory}/bundle`;
-    const edit = `const fs = require("fs"), path = "${bundle}/config.json";
-      const config = JSON.parse(fs.readFileSync(path)); config.process.terminal = false;
-      config.process.args = ["sleep", "1000"]; config.root.path = "${machine.directory}/image";
-      config.linux.resources.memory = { limit: 256 << 20 };
-      fs.writeFileSync(path, JSON.stringify(config));`;
-    machine.run(`mkdir ${bundle}; cd ${bundle}; runc spec; node -e '${edit}'
-runc run -d web </dev/null >log 2>&1 || { cat log >&2; exit 1; }`);
+    runBundle(machine, "runc");
     pid = machine.run("runc state web | sed -n 's/.*\"pid\": \\([0-9]*\\).*/\\1/p'").trim();
   });
   after(() => machine?.stop());

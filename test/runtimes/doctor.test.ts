@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { mountedHierarchies } from "../support/cgroup_tree.ts";
 import { serveCommand } from "./document.ts";
 import { Machine, whyNoMachine } from "./machine.ts";
-import { busyboxArchive } from "./support.ts";
+import { busyboxArchive, runBundle } from "./support.ts";
 
 interface Finding {
   readonly check: string;
@@ -63,16 +63,7 @@ void describe("doctor", { skip: whyNoMachine("runc") }, () => {
       for link in $(find /proc/[0-9]*/fd -lname /dev/fuse 2>/dev/null); do
         pid=\${link#/proc/}; kill -${signal} \${pid%%/*} 2>/dev/null || :
       done; done`);
-  const startContainer = (): void => {
-    const bundle = `${machine.directory}/bundle`;
-    const edit = `const fs = require("fs"), path = "${bundle}/config.json";
-      const config = JSON.parse(fs.readFileSync(path)); config.process.terminal = false;
-      config.process.args = ["sleep", "1000"]; config.root.path = "${machine.directory}/image";
-      fs.writeFileSync(path, JSON.stringify(config));`;
-    machine.run(`rm -rf ${bundle}; mkdir ${bundle}; cd ${bundle}; runc spec
-node -e '${edit}'
-runc run -d web </dev/null >log 2>&1 || { cat log >&2; exit 1; }`);
-  };
+  const startContainer = (): void => runBundle(machine, "runc", { limited: false });
   const removeContainer = (): void => void machine.try("runc delete -f web");
   /** Runs the doctor in mounts of its own, changed by `script`. */
   const inMounts = (script: string): string => `unshare -m sh -c '${script} && exec "$@"' sh`;

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { waitFor } from "../support/wait.ts";
 import { section, sections, serveCommand } from "./document.ts";
 import { Machine, whyNoMachine } from "./machine.ts";
-import { assertLimited, assertUnlimited, busyboxArchive } from "./support.ts";
+import { assertLimited, assertUnlimited, busyboxArchive, runBundle } from "./support.ts";
 
 const document = section("runc and crun");
 const dead = section("Dead mounts");
@@ -22,18 +22,7 @@ for (const runtime of ["runc", "crun"]) {
     });
     after(() => machine?.stop());
 
-    /** A bundle as `spec` writes it, with a limit, a program that stays, and further members. */
-    const start = (more: object): void => {
-      const bundle = `${machine.directory}/bundle`;
-      const edit = `const fs = require("fs"), path = "${bundle}/config.json";
-        const config = JSON.parse(fs.readFileSync(path)); config.process.terminal = false;
-        config.process.args = ["sleep", "1000"]; config.root.path = "${machine.directory}/image";
-        config.linux.resources.memory = { limit: 256 << 20 };
-        fs.writeFileSync(path, JSON.stringify(Object.assign(config, ${JSON.stringify(more)})));`;
-      machine.run(`rm -rf ${bundle}; mkdir ${bundle}; cd ${bundle}; ${runtime} spec
-node -e '${edit}'
-${runtime} run -d web </dev/null >log 2>&1 || { cat log >&2; exit 1; }`);
-    };
+    const start = (more: object): void => runBundle(machine, runtime, { more });
     const memTotal = `${runtime} exec web head -1 /proc/meminfo`;
     const remove = (): void => void machine.try(`${runtime} delete -f web`);
 

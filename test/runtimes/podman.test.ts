@@ -3,26 +3,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { section, serveCommand } from "./document.ts";
 import { Machine, whyNoMachine } from "./machine.ts";
-import { assertLimited, assertUnlimited, busyboxArchive } from "./support.ts";
+import { assertLimited, assertUnlimited, busyboxArchive, PODMAN_CONFIGURATION } from "./support.ts";
 
 const document = section("podman and CRI-O");
 const IMAGE = "docker.io/library/busybox";
-
-/** No systemd, no network of the real machine's, layers as plain directories. */
-const CONFIGURATION = `mkdir -p /etc/containers
-cat >/etc/containers/containers.conf <<'END'
-[containers]
-netns = "none"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-END
-cat >/etc/containers/storage.conf <<'END'
-[storage]
-driver = "vfs"
-runroot = "/run/containers/storage"
-graphroot = "/var/lib/containers/storage"
-END`;
 
 for (const runtime of ["crun", "runc"]) {
   void describe(`podman with ${runtime}`, { skip: whyNoMachine("podman", runtime) }, () => {
@@ -31,7 +15,7 @@ for (const runtime of ["crun", "runc"]) {
     before(async () => {
       machine = await Machine.start({ hideCgroup2: runtime === "crun" });
       await machine.serve(serveCommand());
-      machine.run(CONFIGURATION);
+      machine.run(PODMAN_CONFIGURATION);
       machine.run(`sed -i '/engine/a runtime = "${runtime}"' /etc/containers/containers.conf`);
       machine.run(`podman import ${busyboxArchive(machine)} ${IMAGE}`);
     });

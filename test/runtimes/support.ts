@@ -62,3 +62,40 @@ export function ociArchive(machine: Machine, scratch: string, name: string): str
   run(["tar", "-C", join(scratch, "oci"), "-cf", join(scratch, "image.tar"), "."]);
   return join(scratch, "image.tar");
 }
+
+/** podman's settings: no systemd, no network of the real machine's, layers as plain directories. */
+export const PODMAN_CONFIGURATION = `mkdir -p /etc/containers
+cat >/etc/containers/containers.conf <<'END'
+[containers]
+netns = "none"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+END
+cat >/etc/containers/storage.conf <<'END'
+[storage]
+driver = "vfs"
+runroot = "/run/containers/storage"
+graphroot = "/var/lib/containers/storage"
+END`;
+
+/**
+ * A bundle as `spec` writes it, of busyboxArchive's image, run as the container `web`.
+ * @param more further members of its config.json, in place of those it has
+ */
+export function runBundle(
+  machine: Machine,
+  runtime: string,
+  { more = {}, limited = true }: { readonly more?: object; readonly limited?: boolean } = {},
+): void {
+  const bundle = `${machine.directory}/bundle-${runtime}`;
+  const edit = `const fs = require("fs"), path = "${bundle}/config.json";
+    const config = JSON.parse(fs.readFileSync(path)); config.process.terminal = false;
+    config.process.args = ["sleep", "1000"]; config.root.path = "${machine.directory}/image";
+    config.linux.cgroupsPath = "/${runtime}-web";
+    if (${limited}) config.linux.resources.memory = { limit: ${LIMIT_KB} * 1024 };
+    fs.writeFileSync(path, JSON.stringify(Object.assign(config, ${JSON.stringify(more)})));`;
+  machine.run(`rm -rf ${bundle}; mkdir ${bundle}; cd ${bundle}; ${runtime} spec
+node -e '${edit}'
+${runtime} run -d web </dev/null >log 2>&1 || { cat log >&2; exit 1; }`);
+}
