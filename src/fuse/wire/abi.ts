@@ -223,6 +223,7 @@ export const Size = {
   ENTRY_OUT: 128,
   ATTR_OUT: 104,
   OPEN_OUT: 16,
+  READ_IN: 40,
   WRITE_IN: 40,
   WRITE_OUT: 8,
   STATFS_OUT: 80,

@@ -17,12 +17,16 @@ export class ForeignId extends Error {
   }
 }
 
+/** High word of the largest number that is exact: 2^53 - 1. */
+const LARGEST_HIGH_WORD = 2 ** 21 - 1;
+
 export class Request {
   /** What the device was read into. */
   readonly buffer: Buffer;
   /** Length of the message in `buffer`, in bytes. */
   lengthBytes = 0;
   readonly #cursor: Cursor;
+  readonly #view: DataView;
 
   opcode = 0;
   /** The request's id, low and high word: kept apart because bit 63 marks a request sent again. */
@@ -76,6 +80,8 @@ export class Request {
   constructor(buffer: Buffer | number) {
     this.buffer = typeof buffer === "number" ? Buffer.allocUnsafeSlow(buffer) : buffer;
     this.#cursor = new Cursor(this.buffer);
+    const { buffer: memory, byteOffset, length } = this.buffer;
+    this.#view = new DataView(memory, byteOffset, length);
   }
 
   /** The kernel has sent this request before, to a server that did not answer (protocol 7.40). */
@@ -123,14 +129,18 @@ export class Request {
     const cursor = this.#cursor;
     cursor.reset(0, this.lengthBytes);
     if (cursor.remaining < Size.IN_HEADER) return false;
-    cursor.skip(4); // len: what read(2) returned is the truth
-    this.opcode = cursor.u32();
-    this.uniqueLow = cursor.u32();
-    this.uniqueHigh = cursor.u32();
-    this.#node(cursor);
-    this.uid = cursor.u32();
-    this.gid = cursor.u32();
-    this.pid = cursor.u32();
+    // Every request pays for this and for READ: one look at the length, then plain loads.
+    const view = this.#view;
+    // Bytes 0 to 3 are the length: what read(2) returned is the truth.
+    this.opcode = view.getUint32(4, true);
+    this.uniqueLow = view.getUint32(8, true);
+    this.uniqueHigh = view.getUint32(12, true);
+    this.nodeLow = view.getUint32(16, true);
+    this.nodeHigh = view.getUint32(20, true);
+    this.nodeId = this.nodeHigh * 0x100000000 + this.nodeLow;
+    this.uid = view.getUint32(24, true);
+    this.gid = view.getUint32(28, true);
+    this.pid = view.getUint32(32, true);
     return true;
   }
 
@@ -147,13 +157,7 @@ export class Request {
       case Opcode.READ:
       case Opcode.READDIR:
       case Opcode.READDIRPLUS:
-        this.#fh();
-        this.offset = cursor.u64();
-        this.size = cursor.u32();
-        this.readFlags = cursor.u32();
-        cursor.skip(8); // lock_owner
-        this.flags = cursor.u32();
-        cursor.skip(4);
+        this.#decodeRead(cursor.skip(Size.READ_IN));
         break;
       case Opcode.LOOKUP:
       case Opcode.UNLINK:
@@ -208,6 +212,18 @@ export class Request {
   decodeForgetOne(): void {
     this.#node(this.#cursor);
     this.nlookup = this.#cursor.u64();
+  }
+
+  /** `struct fuse_read_in`, which lies at `at` as a whole. */
+  #decodeRead(at: number): void {
+    const view = this.#view;
+    const fhHigh = view.getUint32(at + 4, true);
+    if (fhHigh > LARGEST_HIGH_WORD) throw new ForeignId("file handle");
+    this.fh = fhHigh * 0x100000000 + view.getUint32(at, true);
+    this.offset = view.getUint32(at + 12, true) * 0x100000000 + view.getUint32(at + 8, true);
+    this.size = view.getUint32(at + 16, true);
+    this.readFlags = view.getUint32(at + 20, true);
+    this.flags = view.getUint32(at + 32, true); // after lock_owner
   }
 
   #decodeRare(cursor: Cursor): void {
