@@ -1,6 +1,7 @@
 /**
- * The containers that this thread knows, by key. Bounded: the one unused for longest is closed when
- * there are too many, and found again when it is next asked for.
+ * The containers that this thread knows, by key. Bounded in two ways: when there are too many, the one
+ * unused for longest is forgotten, and found again when it is next asked for; when the process has too
+ * many descriptors, those unused for longest give theirs back, and open them again when they next read.
  */
 import { closeSync, openSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { openContainerCgroups } from "../cgroup/container.ts";
@@ -20,15 +21,34 @@ export interface RegistryOptions {
   /** Prepended to the mount points of the layout. */
   readonly root: string;
   readonly pageBytes: number;
-  /** Each known container holds up to a dozen descriptors. */
   readonly maxContainers: number;
+  /** Each container that reads holds one for each file that is looked at, a dozen or two. */
+  readonly descriptors?: DescriptorBound;
 }
+
+export interface DescriptorBound {
+  /** Descriptors that the process has. */
+  readonly count: () => number;
+  /** How many it should have at most. */
+  readonly most: number;
+}
+
+/** Descriptors are counted once in so many uses of containers: that costs a system call. */
+const COUNT_EVERY = 256;
+/** So many are looked at then, one after the other in turn, whether they still live. */
+const LOOK_AT = 4;
+/** The part of the containers that gives its descriptors back when there are too many. */
+const GIVE_BACK = 1 / 4;
 
 export class ContainerRegistry {
   readonly #options: RegistryOptions;
   readonly #identity: readonly Hierarchy[];
   /** In order of use: the first one is the one unused for longest. */
   readonly #byKey = new Map<ContainerKey, Container>();
+  #turn = this.#byKey.entries();
+  #usesUntilCount = COUNT_EVERY;
+  /** Whether so many are known, or so many descriptors open, that order of use matters. */
+  #crowded = false;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -72,18 +92,60 @@ export class ContainerRegistry {
     return this.#byKey.values();
   }
 
+  /** Goes on with a container that was found here before, forgotten since or not. */
+  keep(container: Container): Container {
+    const known = this.#use(container.key);
+    if (known !== undefined) return known;
+    this.#byKey.set(container.key, container);
+    this.#bound();
+    return container;
+  }
+
   #use(key: ContainerKey): Container | undefined {
     const known = this.#byKey.get(key);
     if (known === undefined) return undefined;
-    if (this.#byKey.size > this.#options.maxContainers / 2) {
+    if (--this.#usesUntilCount === 0) this.#bound();
+    if (this.#crowded) {
       this.#byKey.delete(key);
       this.#byKey.set(key, known);
     }
     return known;
   }
 
+  /** Those that have ended and are asked for no more would stay for ever. */
+  #forgetDead(): void {
+    for (let i = 0; i < LOOK_AT; i++) {
+      const next = this.#turn.next();
+      if (next.done === true) {
+        this.#turn = this.#byKey.entries();
+        return;
+      }
+      const [key, container] = next.value;
+      if (container.cgroups.alive()) continue;
+      this.#byKey.delete(key);
+      container.close();
+    }
+  }
+
+  /** Forgets, and has descriptors given back, as far as need be. */
+  #bound(): void {
+    this.#forgetDead();
+    const { maxContainers, descriptors } = this.#options;
+    const { size } = this.#byKey;
+    this.#usesUntilCount = COUNT_EVERY;
+    const open = descriptors?.count() ?? 0;
+    const most = descriptors?.most ?? Infinity;
+    this.#crowded = size > maxContainers / 2 || open > most / 2;
+    let giveBack = open > most ? Math.ceil(size * GIVE_BACK) : 0;
+    for (const [key, container] of this.#byKey) {
+      if (this.#byKey.size > maxContainers) this.#byKey.delete(key);
+      else if (giveBack-- <= 0) break;
+      container.close();
+    }
+  }
+
   #add(key: ContainerKey, paths: CgroupPaths, init: HostPid | undefined): Container {
-    const { layout, root, procRoot, maxContainers } = this.#options;
+    const { layout, root, procRoot } = this.#options;
     const hierarchy = splitKey(key, layout.hierarchies)?.hierarchy;
     const path = hierarchy && paths.get(hierarchy);
     const directory = hierarchy && path ? cgroupDirectory(hierarchy, path, root) : undefined;
@@ -93,11 +155,7 @@ export class ContainerRegistry {
     });
     const container = new Container(key, cgroups, directory, procRoot, init);
     this.#byKey.set(key, container);
-    if (this.#byKey.size > maxContainers) {
-      const [oldestKey, oldest] = this.#byKey.entries().next().value as [ContainerKey, Container];
-      this.#byKey.delete(oldestKey);
-      oldest.close();
-    }
+    this.#bound();
     return container;
   }
 

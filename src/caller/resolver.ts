@@ -99,7 +99,7 @@ export class CallerResolver {
     const known = namespace.containers.get(text);
     // A cgroup that was removed and made again is another container under the same text.
     if (known?.cgroups.alive() || (known === undefined && namespace.containers.has(text))) {
-      return known && (this.#options.registry.get(known.key) ?? known);
+      return known && this.#options.registry.keep(known);
     }
     const container = this.#find(tid, text, namespace);
     if (namespace.containers.size >= MAX_PLACES_PER_NAMESPACE) namespace.containers.clear();

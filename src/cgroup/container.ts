@@ -23,7 +23,7 @@ import { cpusV1, memoryNodesV1 } from "./v1/cpuset.ts";
 import { IoV1 } from "./v1/io.ts";
 import { MemoryV1 } from "./v1/memory.ts";
 import { parseNumaStatV1 } from "./v1/numa.ts";
-import { CpuV2 } from "./v2/cpu.ts";
+import { CpuQuotaV2, CpuTimesV2 } from "./v2/cpu.ts";
 import { cpusV2, memoryNodesV2 } from "./v2/cpuset.ts";
 import { IoV2 } from "./v2/io.ts";
 import { MemoryV2 } from "./v2/memory.ts";
@@ -54,103 +54,155 @@ interface Source<T> {
   close(): void;
 }
 
+/** What a container's cgroups tell, each from files of its own. */
+interface Sources {
+  memory: Source<MemoryReading | undefined>;
+  numa: Source<NumaReading | undefined>;
+  cpuset: NumberListFile;
+  memoryNodes: NumberListFile;
+  quota: Source<CpuQuota>;
+  cpuTimes: Source<CpuTimes | undefined>;
+  io: Source<DeviceIo[] | undefined>;
+  threads: HeldFile;
+  pressureCpu: HeldFile;
+  pressureMemory: HeldFile;
+  pressureIo: HeldFile;
+  pressureIrq: HeldFile;
+}
+
+const PRESSURE = {
+  cpu: "pressureCpu",
+  memory: "pressureMemory",
+  io: "pressureIo",
+  irq: "pressureIrq",
+} as const satisfies Record<PressureResource, keyof Sources>;
+
+/** Made when first asked for: of most containers only a file or two is ever read. */
+const OPEN: { readonly [K in keyof Sources]: (at: Container) => Sources[K] | undefined } = {
+  memory: (at) => {
+    const place = at.place("memory");
+    return place && (place.version === 1 ? new MemoryV1(place.levels) : new MemoryV2(place.levels));
+  },
+  numa: (at) => {
+    const place = at.place("memory");
+    return place && numaSource(place, at.pageBytes);
+  },
+  cpuset: (at) => {
+    const place = at.place("cpuset");
+    return place && (place.version === 1 ? cpusV1(place.levels) : cpusV2(place.levels));
+  },
+  memoryNodes: (at) => {
+    const place = at.place("cpuset");
+    return (
+      place && (place.version === 1 ? memoryNodesV1(place.levels) : memoryNodesV2(place.levels))
+    );
+  },
+  quota: (at) => {
+    const place = at.place("cpu") ?? at.place("cpuacct", 2);
+    return (
+      place && (place.version === 1 ? new CpuQuotaV1(place.levels) : new CpuQuotaV2(place.levels))
+    );
+  },
+  cpuTimes: (at) => {
+    const place = at.place("cpuacct") ?? at.place("cpu", 2);
+    return (
+      place &&
+      (place.version === 1 ? new CpuTimesV1(place.directory) : new CpuTimesV2(place.directory))
+    );
+  },
+  // v1 calls it blkio, v2 io.
+  io: (at) => {
+    const place = at.place("blkio");
+    return place && (place.version === 1 ? new IoV1(place.directory) : new IoV2(place.directory));
+  },
+  threads: (at) => {
+    const place = at.place("pids");
+    return place && cgroupFile(`${place.directory}/pids.current`);
+  },
+  pressureCpu: (at) => at.pressureSource("cpu"),
+  pressureMemory: (at) => at.pressureSource("memory"),
+  pressureIo: (at) => at.pressureSource("io"),
+  pressureIrq: (at) => at.pressureSource("irq"),
+};
+
 class Container implements ContainerCgroups {
   readonly paths: CgroupPaths;
-  readonly #memory: Source<MemoryReading | undefined> | undefined;
-  readonly #numa: Source<NumaReading | undefined> | undefined;
-  readonly #cpuset: NumberListFile | undefined;
-  readonly #memoryNodes: NumberListFile | undefined;
-  readonly #quota: Source<CpuQuota> | undefined;
-  readonly #cpuTimes: Source<CpuTimes | undefined> | undefined;
-  readonly #io: Source<DeviceIo[] | undefined> | undefined;
-  readonly #threads: HeldFile | undefined;
-  readonly #pressure = new Map<PressureResource, HeldFile>();
+  readonly pageBytes: number;
+  readonly #hierarchies: readonly Hierarchy[];
+  readonly #root: string;
+  /** `null`: there is none. */
+  readonly #open: { [K in keyof Sources]?: Sources[K] | null } = {};
   readonly #main: string | undefined;
   readonly #id: number | undefined;
 
   constructor(layout: CgroupLayout, paths: CgroupPaths, root: string, pageBytes: number) {
     this.paths = paths;
-    const hierarchies = layout.hierarchies.filter((hierarchy) => paths.has(hierarchy));
-    const find = (controller: string): Place | undefined =>
-      placeOf(hierarchyOf(hierarchies, controller), paths, root);
-
-    const memory = find("memory");
-    if (memory) {
-      this.#memory =
-        memory.version === 1 ? new MemoryV1(memory.levels) : new MemoryV2(memory.levels);
-      this.#numa = numaSource(memory, pageBytes);
-    }
-    const cpuset = find("cpuset");
-    if (cpuset) {
-      this.#cpuset = cpuset.version === 1 ? cpusV1(cpuset.levels) : cpusV2(cpuset.levels);
-      this.#memoryNodes =
-        cpuset.version === 1 ? memoryNodesV1(cpuset.levels) : memoryNodesV2(cpuset.levels);
-    }
-    const cpu = find("cpu");
-    if (cpu?.version === 1) this.#quota = new CpuQuotaV1(cpu.levels);
-    const cpuacct = find("cpuacct");
-    if (cpuacct?.version === 1) this.#cpuTimes = new CpuTimesV1(cpuacct.directory);
-    const unifiedCpu = cpu?.version === 2 ? cpu : cpuacct?.version === 2 ? cpuacct : undefined;
-    if (unifiedCpu) {
-      const both = new CpuV2(unifiedCpu.levels);
-      const close = (): void => both.close();
-      this.#quota ??= { read: () => both.quota(), close };
-      this.#cpuTimes ??= { read: () => both.times(), close };
-    }
-    // v1 calls it blkio, v2 io.
-    const io = find("blkio");
-    if (io) this.#io = io.version === 1 ? new IoV1(io.directory) : new IoV2(io.directory);
-    const pids = find("pids");
-    if (pids) this.#threads = cgroupFile(`${pids.directory}/pids.current`);
-
-    const unified = placeOf(
-      hierarchies.find((hierarchy) => hierarchy.version === 2),
-      paths,
-      root,
-    );
-    if (unified) {
-      for (const resource of ["cpu", "memory", "io", "irq"] as const) {
-        this.#pressure.set(resource, cgroupFile(`${unified.directory}/${resource}.pressure`));
-      }
-    }
-    this.#main = mainDirectory(hierarchies, paths, root);
+    this.pageBytes = pageBytes;
+    this.#hierarchies = layout.hierarchies;
+    this.#root = root;
+    const own = layout.hierarchies.filter((hierarchy) => paths.has(hierarchy));
+    this.#main = mainDirectory(own, paths, root);
     this.#id = this.#main === undefined ? undefined : directoryId(this.#main);
   }
 
+  /** Where `controller` has this container; nothing if that is a hierarchy of another `version`. */
+  place(controller: string, version?: 1 | 2): Place | undefined {
+    const own = this.#hierarchies.filter((hierarchy) => this.paths.has(hierarchy));
+    const place = placeOf(hierarchyOf(own, controller), this.paths, this.#root);
+    return version === undefined || place?.version === version ? place : undefined;
+  }
+
+  pressureSource(resource: PressureResource): HeldFile | undefined {
+    const unified = this.#hierarchies.find(
+      (hierarchy) => hierarchy.version === 2 && this.paths.has(hierarchy),
+    );
+    const place = placeOf(unified, this.paths, this.#root);
+    return place && cgroupFile(`${place.directory}/${resource}.pressure`);
+  }
+
+  #source<K extends keyof Sources>(kind: K): Sources[K] | undefined {
+    const open: Partial<Record<K, Sources[K] | null>> = this.#open as Record<K, Sources[K]>;
+    const known = open[kind];
+    if (known !== undefined) return known ?? undefined;
+    const source = OPEN[kind](this);
+    open[kind] = source ?? null;
+    return source;
+  }
+
   memory(): MemoryReading | undefined {
-    return this.#memory?.read();
+    return this.#source("memory")?.read();
   }
 
   numa(): NumaReading | undefined {
-    return this.#numa?.read();
+    return this.#source("numa")?.read();
   }
 
   cpuset(): readonly number[] | undefined {
-    return this.#cpuset?.read();
+    return this.#source("cpuset")?.read();
   }
 
   memoryNodes(): readonly number[] | undefined {
-    return this.#memoryNodes?.read();
+    return this.#source("memoryNodes")?.read();
   }
 
   quota(): CpuQuota {
-    return this.#quota?.read() ?? tightest([]);
+    return this.#source("quota")?.read() ?? tightest([]);
   }
 
   cpuTimes(): CpuTimes | undefined {
-    return this.#cpuTimes?.read();
+    return this.#source("cpuTimes")?.read();
   }
 
   io(): readonly DeviceIo[] | undefined {
-    return this.#io?.read();
+    return this.#source("io")?.read();
   }
 
   pressure(resource: PressureResource): string | undefined {
-    return this.#pressure.get(resource)?.read();
+    return this.#source(PRESSURE[resource])?.read();
   }
 
   pressureFile(resource: PressureResource): string | undefined {
-    const file = this.#pressure.get(resource);
+    const file = this.#source(PRESSURE[resource]);
     return file?.read() === undefined ? undefined : file.path;
   }
 
@@ -159,7 +211,7 @@ class Container implements ContainerCgroups {
   }
 
   threadCount(): number | undefined {
-    return parseSingleValue(this.#threads?.read());
+    return parseSingleValue(this.#source("threads")?.read());
   }
 
   alive(): boolean {
@@ -169,19 +221,7 @@ class Container implements ContainerCgroups {
   }
 
   close(): void {
-    for (const source of [
-      this.#memory,
-      this.#numa,
-      this.#cpuset,
-      this.#memoryNodes,
-      this.#quota,
-      this.#cpuTimes,
-      this.#io,
-      this.#threads,
-      ...this.#pressure.values(),
-    ]) {
-      source?.close();
-    }
+    for (const source of Object.values(this.#open)) source?.close();
   }
 }
 

@@ -64,6 +64,8 @@ export class HierarchicalLimit {
     if (value === undefined) return this.read();
     if (value !== this.#known?.value) {
       const { file } = this.read();
+      // Not needed again until the value changes.
+      this.close();
       this.#known = {
         value,
         file: value === Infinity ? undefined : file,

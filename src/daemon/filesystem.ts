@@ -6,6 +6,7 @@ import { writeSync } from "node:fs";
 import { ContainerRegistry } from "../caller/registry.ts";
 import { CallerResolver } from "../caller/resolver.ts";
 import type { Container } from "../caller/container.ts";
+import { descriptorLimit, openDescriptors } from "../sys/descriptors.ts";
 import { detectLayout } from "../cgroup/layout.ts";
 import { cgroupTreeOf } from "../cgroup_tree/operations.ts";
 import type { Operations } from "../fuse/operations.ts";
@@ -59,8 +60,10 @@ export interface FilesystemContext {
   slow(): void;
 }
 
-/** Containers that a thread keeps descriptors of: about a dozen each. */
-const MAX_CONTAINERS = 512;
+/** Containers that a thread knows at most; a dozen kilobytes each. */
+const MAX_CONTAINERS = 4096;
+/** The part of the descriptors the process may have that containers' files may take up. */
+const DESCRIPTOR_SHARE = 3 / 4;
 
 /** The containers of this host as one thread sees them: what serving and sampling both start from. */
 export interface ContainerWorld {
@@ -82,6 +85,7 @@ export function createWorld(view: ViewConfig, state: SharedState): ContainerWorl
     root: "",
     pageBytes: host.pageBytes,
     maxContainers: MAX_CONTAINERS,
+    descriptors: { count: openDescriptors, most: descriptorLimit() * DESCRIPTOR_SHARE },
   });
   const resolver = new CallerResolver({
     procRoot: "/proc",

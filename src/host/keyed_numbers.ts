@@ -107,8 +107,28 @@ export function parseKeyedNumbers(text: string, like?: KeyedNumbers): KeyedNumbe
   if (fresh === undefined && like && values.length === known.length) {
     return new KeyedNumbers(like.sharedNames, values);
   }
-  const list = fresh ?? known.slice(0, values.length);
-  return new KeyedNumbers({ list, index: new Map(list.map((name, i) => [name, i])) }, values);
+  return new KeyedNumbers(namesOf(fresh ?? known.slice(0, values.length)), values);
+}
+
+/**
+ * Lists of names that were met, by their own text: all cgroups of a machine have the same ones, and
+ * thousands of equal tables would be most of what a container costs in memory. Only a memory of a
+ * pure function; bounded all the same.
+ */
+const met = new Map<string, Names>();
+const MOST_MET = 64;
+
+function namesOf(list: readonly string[]): Names {
+  const text = list.join("\n");
+  let names = met.get(text);
+  if (names === undefined) {
+    // Cut from a text of their own, not from the whole file that they were found in.
+    const own = text.split("\n");
+    names = { list: own, index: new Map(own.map((name, i) => [name, i])) };
+    if (met.size >= MOST_MET) met.clear();
+    met.set(text, names);
+  }
+  return names;
 }
 
 function isDelimiter(code: number): boolean {

@@ -37,9 +37,12 @@ export class Host {
     return this.#files.meminfo.read();
   }
 
-  /** The host's memory by field, in bytes. @throws ParseError */
-  memory(): HostMemory {
-    const meminfo = this.meminfo();
+  /**
+   * The host's memory by field, in bytes.
+   * @param meminfo what was read already
+   * @throws ParseError
+   */
+  memory(meminfo: Meminfo = this.meminfo()): HostMemory {
     return (field) => {
       const kib = meminfo.get(field);
       return kib === undefined ? undefined : kib * 1024;

@@ -5,6 +5,7 @@
  */
 import type { Container } from "../caller/container.ts";
 import type { DeviceIo, MemoryReading, NumaReading } from "../cgroup/types.ts";
+import type { Meminfo } from "../host/meminfo.ts";
 import type { Clock } from "../sys/clock.ts";
 import { threadCpuMs } from "../sys/thread_time.ts";
 import { advanceCpuRows, type CpuRow } from "./cpu_time.ts";
@@ -67,10 +68,13 @@ export class Machine {
     return this.container.cgroups.memory();
   }
 
-  /** Every field of /proc/meminfo that is the container's own, in bytes. */
-  meminfo(): Map<string, number> | undefined {
+  /**
+   * Every field of /proc/meminfo that is the container's own, in bytes.
+   * @param host the host's, if it was read already
+   */
+  meminfo(host?: Meminfo): Map<string, number> | undefined {
     const reading = this.memory();
-    return reading && meminfoFields(reading, this.host.memory(), this.settings);
+    return reading && meminfoFields(reading, this.host.memory(host), this.settings);
   }
 
   swap(): Swap | undefined {

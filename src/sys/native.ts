@@ -36,6 +36,7 @@ const fn = {
   close: libc.func("int close(int)"),
   read: libc.func("int read(int, void*, int)"),
   write: libc.func("int write(int, const void*, int)"),
+  pread: libc.func("int pread64(int, void*, int, int64_t)"),
   clock_gettime: libc.func("int clock_gettime(int, void*)"),
   eventfd: libc.func("int eventfd(uint, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
@@ -400,6 +401,13 @@ export function ioctl(fd: number, request: number, argument: Buffer): number {
  */
 export function readInto(fd: number, buffer: Uint8Array, lengthBytes: number): number {
   const count = fn.read(fd, buffer, lengthBytes) as number;
+  return count < 0 ? -koffi.errno() : count;
+}
+
+/** pread(2) into `buffer` from `at` on. @returns bytes read, or a negative errno */
+export function preadInto(fd: number, buffer: Uint8Array, at: number, offset: number): number {
+  const target = at === 0 ? buffer : buffer.subarray(at);
+  const count = fn.pread(fd, target, buffer.length - at, offset) as number;
   return count < 0 ? -koffi.errno() : count;
 }
 

@@ -2,7 +2,9 @@
  * Bounded reads of kernel files. `stat` is never asked for a size (procfs says 0, sysfs 4096), and
  * nothing is read without a limit.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
+import { SystemError } from "./errno.ts";
+import { preadInto } from "./native.ts";
 
 /** No kernel file that is read whole is larger than this. */
 export const MAX_KERNEL_FILE_BYTES: number = 4 << 20;
@@ -23,11 +25,18 @@ export function readFdBytes(fd: number, maxBytes: number = MAX_KERNEL_FILE_BYTES
       scratch.copy(larger, 0, 0, length);
       scratch = larger;
     }
-    const count = readSync(fd, scratch, length, scratch.length - length, length);
+    const count = preadAt(fd, length);
     if (count === 0) break;
     length += count;
   }
   return scratch.subarray(0, length);
+}
+
+/** What fits behind the first `offset` bytes. @throws SystemError */
+function preadAt(fd: number, offset: number): number {
+  const count = preadInto(fd, scratch, offset, offset);
+  if (count < 0) throw new SystemError(`read from fd ${fd}`, -count);
+  return count;
 }
 
 /**
@@ -36,7 +45,7 @@ export function readFdBytes(fd: number, maxBytes: number = MAX_KERNEL_FILE_BYTES
  * that the second read, half of the cost, need not be.
  */
 export function readOneRecord(fd: number): string {
-  const count = readSync(fd, scratch, 0, scratch.length, 0);
+  const count = preadAt(fd, 0);
   return count < scratch.length ? scratch.toString("latin1", 0, count) : readFd(fd);
 }
 

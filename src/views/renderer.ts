@@ -30,6 +30,8 @@ export interface RendererOptions {
 }
 
 interface Kept {
+  /** What `text` is a part of: used again for the next text, if that fits. */
+  buffer: Buffer;
   text: Buffer;
   making: Making;
   /** When the reading of what it is made of began. */
@@ -46,6 +48,21 @@ const MAX_CONTAINERS = 4096;
 /** Stands for the host among the keys of containers. */
 const HOST = 0;
 
+const NOTHING = Buffer.alloc(0);
+/** Room is taken in steps of this, so that a text that gets a little longer fits where it was. */
+const STEP_BYTES = 256;
+
+/** Puts a text where the one before was, if it fits there. */
+function put(kept: Kept, made: string): void {
+  const lengthBytes = made.length;
+  if (lengthBytes > kept.buffer.length) {
+    kept.buffer = Buffer.allocUnsafeSlow(Math.ceil(lengthBytes / STEP_BYTES) * STEP_BYTES);
+    kept.text = NOTHING;
+  }
+  kept.buffer.write(made, 0, "latin1");
+  if (kept.text.length !== lengthBytes) kept.text = kept.buffer.subarray(0, lengthBytes);
+}
+
 export class Renderer {
   readonly #options: RendererOptions;
   /** By container's key and file's number. */
@@ -57,7 +74,8 @@ export class Renderer {
 
   /**
    * The text of file `local` for a container, `undefined` standing for the host.
-   * @returns `undefined` if neither the container's nor the host's text is to be had
+   * @returns good until the next call; `undefined` if neither the container's nor the host's text is
+   * to be had
    */
   text(container: Container | undefined, local: number): Buffer | undefined {
     const { freshnessMs, nowMs, newest } = this.#options;
@@ -75,16 +93,13 @@ export class Renderer {
     const made = this.#make(container, item);
     newest.end(making);
     if (made === undefined) return kept?.text;
-    const text = Buffer.from(made, "latin1");
-    const tookMs = nowMs() - atMs;
-    if (kept === undefined) texts.set(local, { text, making, atMs, tookMs });
-    else {
-      kept.text = text;
-      kept.making = making;
-      kept.atMs = atMs;
-      kept.tookMs = tookMs;
-    }
-    return text;
+    const keeps = kept ?? { buffer: NOTHING, text: NOTHING, making, atMs, tookMs: 0 };
+    put(keeps, made);
+    keeps.making = making;
+    keeps.atMs = atMs;
+    keeps.tookMs = nowMs() - atMs;
+    if (kept === undefined) texts.set(local, keeps);
+    return keeps.text;
   }
 
   /** The last text made of a file, however old; for a request that cannot wait. */

@@ -16,24 +16,36 @@ import { type KeyedNumbers, parseKeyedNumbers } from "../../host/keyed_numbers.t
 import { type Bandwidth, bandwidth, NO_BANDWIDTH, tightest } from "../quota.ts";
 import type { CpuQuota, CpuTimes } from "../types.ts";
 
-/** CPU of one cgroup and all below it. */
-export class CpuV2 {
-  readonly #max: readonly HeldFile[];
-  readonly #stat: HeldFile;
-  #table: KeyedNumbers | undefined;
+/** Bandwidth of one cgroup and its ancestors. */
+export class CpuQuotaV2 {
+  readonly #levels: readonly HeldFile[];
 
   /** @param levels directories, the cgroup's own first */
   constructor(levels: readonly string[]) {
-    this.#max = levels.map((level) => cgroupFile(`${level}/cpu.max`));
-    this.#stat = cgroupFile(`${levels[0] ?? ""}/cpu.stat`);
+    this.#levels = levels.map((level) => cgroupFile(`${level}/cpu.max`));
   }
 
-  quota(): CpuQuota {
-    return tightest(this.#max.map((file) => parseCpuMax(file.read() ?? "", file.path)));
+  read(): CpuQuota {
+    return tightest(this.#levels.map((file) => parseCpuMax(file.read() ?? "", file.path)));
+  }
+
+  close(): void {
+    for (const file of this.#levels) file.close();
+  }
+}
+
+/** CPU time of one cgroup and all below it. */
+export class CpuTimesV2 {
+  readonly #stat: HeldFile;
+  #table: KeyedNumbers | undefined;
+
+  /** @param directory the cgroup's own */
+  constructor(directory: string) {
+    this.#stat = cgroupFile(`${directory}/cpu.stat`);
   }
 
   /** `undefined` if the cgroup is gone. */
-  times(): CpuTimes | undefined {
+  read(): CpuTimes | undefined {
     const text = this.#stat.read();
     if (text === undefined) return undefined;
     const table = parseKeyedNumbers(text, this.#table);
@@ -50,7 +62,6 @@ export class CpuV2 {
   }
 
   close(): void {
-    for (const file of this.#max) file.close();
     this.#stat.close();
   }
 }

@@ -17,9 +17,9 @@ export const meminfo: View = {
   local: 32,
   mode: 0o444,
   render(machine) {
-    const fields = machine.meminfo();
-    if (fields === undefined) return undefined;
     const host = machine.host.meminfo();
+    const fields = machine.meminfo(host);
+    if (fields === undefined) return undefined;
     const total = fields.get("MemTotal") ?? 0;
     let text = "";
     for (const [index, name] of host.names.entries()) {
