@@ -3,6 +3,7 @@
  * 256 MiB and one CPU, and what the usual tools say inside it beside what they say on the host.
  * Leaves nothing, also after Ctrl-C or a failure.
  */
+import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Container } from "../test/support/container.ts";
 import { installed, run, tryRun } from "../test/support/run.ts";
@@ -10,6 +11,10 @@ import { Server } from "../test/support/server.ts";
 
 const MEMORY_BYTES = 256 << 20;
 const QUOTA_US = 100_000;
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** In which a signal that was sent to us and to a program we run is heard. */
+const SIGNAL_MS = 100;
 
 /** What is shown: a heading and a shell command. */
 const SHOWN: readonly (readonly [string, string])[] = [
@@ -31,10 +36,10 @@ async function demo(): Promise<void> {
     container?.stop();
     server?.kill();
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  for (const signal of SIGNALS) {
     process.once(signal, () => {
       clean();
-      process.exit(130);
+      process.exit(128 + constants.signals[signal]);
     });
   }
   try {
@@ -53,6 +58,10 @@ async function demo(): Promise<void> {
     container.stop();
     await server.stop();
     console.log("The container and the mount are gone again.");
+  } catch (error) {
+    // Ctrl-C also ends whatever program was being run, and that is noticed first.
+    await sleep(SIGNAL_MS);
+    throw error;
   } finally {
     clean();
   }
@@ -79,9 +88,13 @@ function installProcps(): void {
   run(["apt-get", "install", "-y", "-qq", "procps"], { timeoutMs: 120_000, environment });
 }
 
-if (process.getuid?.() === 0) {
+try {
+  if (process.getuid?.() !== 0)
+    throw new Error("it mounts a filesystem and makes cgroups: run it as root");
   await demo();
-} else {
-  console.error("The demonstration mounts a filesystem and makes cgroups: run it as root");
+} catch (error) {
+  console.error(
+    `Cannot show the demonstration: ${error instanceof Error ? error.message : String(error)}`,
+  );
   process.exitCode = 1;
 }

@@ -1,7 +1,6 @@
 /** What attach, detach and heal have in common: whom they are about, and how they tell what was done. */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
-import { liveness, lxcfsMountpoints } from "../daemon/mountpoint.ts";
+import { liveness, lxcfsMountpoints, mountpointPath } from "../daemon/mountpoint.ts";
 import type { Outcome } from "../attach/types.ts";
 import { ExplainError, type Reason } from "../explain/error.ts";
 import { discoverContainers, findContainer, NameError } from "../runtimes/discover.ts";
@@ -143,7 +142,7 @@ function isInstalled(program: string): boolean {
 /** The mount that is meant: the one given, else the one there is. It answers. @throws CommandError */
 export async function findMountPoint(given: string | undefined): Promise<string> {
   const mountPoints = [...new Set(lxcfsMountpoints())];
-  const mountPoint = given === undefined ? onlyOf(mountPoints) : resolve(given);
+  const mountPoint = given === undefined ? onlyOf(mountPoints) : mountpointPath(given);
   if (!mountPoints.includes(mountPoint)) {
     throw new CommandError(EXIT.noServer, `no lxcfs is mounted on ${mountPoint}`);
   }

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { liveness, lxcfsMountpoints } from "../daemon/mountpoint.ts";
+import { liveness, lxcfsMountpoints, mountpointPath } from "../daemon/mountpoint.ts";
 import { exitCodeOf, findingsText } from "../explain/doctor/finding.ts";
 import { hostChecks } from "../explain/doctor/host_checks.ts";
 import { mountChecks, type MountState } from "../explain/doctor/mount_checks.ts";
@@ -22,7 +22,7 @@ export function run(args: readonly string[]): Promise<number> {
     const paths =
       values.mountpoint === undefined
         ? [...new Set(lxcfsMountpoints())]
-        : [resolve(values.mountpoint)];
+        : [mountpointPath(values.mountpoint)];
     const states = await Promise.all(paths.map((path) => stateOf(path, runtimeDir)));
     const containers = new Containers();
     const rows = survey(containers);

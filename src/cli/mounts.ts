@@ -1,7 +1,6 @@
 /** Finds the mount that a subcommand is about, and asks its server. */
-import { resolve } from "node:path";
 import { askStatus } from "../daemon/control.ts";
-import { lxcfsMountpoints } from "../daemon/mountpoint.ts";
+import { lxcfsMountpoints, mountpointPath } from "../daemon/mountpoint.ts";
 import { controlSocketPath } from "../daemon/paths.ts";
 import type { Status } from "../daemon/status.ts";
 import { CommandError, EXIT } from "./attach_common.ts";
@@ -11,7 +10,7 @@ export async function findStatus(
   mountpoint: string | undefined,
   runtimeDir: string,
 ): Promise<Status> {
-  if (mountpoint !== undefined) return await ask(resolve(mountpoint), runtimeDir);
+  if (mountpoint !== undefined) return await ask(mountpointPath(mountpoint), runtimeDir);
   const mountpoints = [...new Set(lxcfsMountpoints())];
   const answers: Status[] = [];
   for (const path of mountpoints) {

@@ -35,6 +35,20 @@ void test("every option of LXCFS 5, 6 and 7 is accepted, in every way getopt acc
   assert.equal(mount("--", "-m").mountpoint, "-m");
 });
 
+void test("an option may be abbreviated as far as only one is meant", () => {
+  const command = mount("--pid=/tmp/p", "--enable-cg", "--disable-s", "--runtime", "/r", "/m");
+  assert.equal(command.pidfile, "/tmp/p");
+  assert.equal(command.runtimeDir, "/r");
+  assert.deepEqual([command.cgroupTree, command.swap, command.zswap], [true, false, true]);
+  assert.throws(() => mount("--enable", "/m"), /Unknown option '--enable'/);
+});
+
+void test("mount options add up, of others the last counts", () => {
+  const command = mount("-o", "ro,noexec", "-o", "noatime", "-p", "/a", "-p", "/b", "/m");
+  assert.equal(command.mountOptions, "ro,noexec,noatime");
+  assert.equal(command.pidfile, "/b");
+});
+
 void test("without options a container sees what is documented", () => {
   const { cpuPolicy, uptime, swap, zswap, cgroupTree, psiPoll, workers, metrics } = mount("/m");
   assert.deepEqual(

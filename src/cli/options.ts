@@ -23,6 +23,7 @@ interface Option {
   readonly short?: string;
   /** What the value is called in the help; none: a flag. */
   readonly value?: string;
+  /** May be given several times; all count. Of any other option the last one does. */
   readonly multiple?: boolean;
   readonly help: string;
 }
@@ -33,7 +34,13 @@ export const OPTIONS: readonly Option[] = [
   { name: "foreground", short: "f", help: "stay in the foreground (always so)" },
   { name: "help", short: "h", help: "print this help" },
   { name: "enable-loadavg", short: "l", help: "containers see their own load average (always so)" },
-  { name: "options", short: "o", value: "OPTIONS", help: "mount options, separated by commas" },
+  {
+    name: "options",
+    short: "o",
+    value: "OPTIONS",
+    multiple: true,
+    help: "mount options, separated by commas",
+  },
   { name: "pidfile", short: "p", value: "FILE", help: "pidfile (default RUNTIME-DIR/lxcfs.pid)" },
   { name: "single-threaded", short: "s", help: "accepted for compatibility" },
   { name: "disable-swap", short: "u", help: "containers see no swap" },
@@ -102,7 +109,7 @@ export function parseMountCommand(args: readonly string[]): Command {
   return {
     kind: "mount",
     mountpoint,
-    mountOptions: text("options", ""),
+    mountOptions: [values["options"] ?? []].flat().join(","),
     pidfile: typeof values["pidfile"] === "string" ? values["pidfile"] : undefined,
     runtimeDir: text("runtime-dir", "/run"),
     cpuPolicy: oneOf(
@@ -128,16 +135,25 @@ const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 /** parseArgs with its complaints turned into one line each. */
 function parse(args: readonly string[]): ReturnType<typeof parseArgs> {
   const options: NonNullable<ParseArgsConfig["options"]> = {};
-  for (const { name, short, value } of OPTIONS) {
-    options[name] = { type: value === undefined ? "boolean" : "string", ...(short && { short }) };
+  for (const { name, short, value, multiple = false } of OPTIONS) {
+    const type = value === undefined ? "boolean" : "string";
+    options[name] = { type, multiple, ...(short && { short }) };
   }
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true });
+    return parseArgs({ args: args.map(unabbreviated), options, allowPositionals: true });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     // The first sentence names the option; the rest is advice on positionals.
     throw new UsageError(`${message.split(/\. |\n/)[0]}: see "lxcfs --help"`);
   }
+}
+
+/** getopt_long(3), which LXCFS uses, takes any beginning that only one option has. */
+function unabbreviated(argument: string): string {
+  const [, given = "", value = ""] = /^--([a-z-]+)(=.*)?$/s.exec(argument) ?? [];
+  if (given === "" || OPTIONS.some(({ name }) => name === given)) return argument;
+  const meant = OPTIONS.filter(({ name }) => name.startsWith(given));
+  return meant.length === 1 && meant[0] ? `--${meant[0].name}${value}` : argument;
 }
 
 function wholeNumber(option: string, text: string, least: number, most: number): number {

@@ -4,12 +4,13 @@
  */
 import { performance } from "node:perf_hooks";
 import { DeviceChannel } from "../fuse/channel.ts";
-import type { Operations } from "../fuse/operations.ts";
+import type { Operations, RequestHeader } from "../fuse/operations.ts";
 import { Session } from "../fuse/session.ts";
-import { Opcode } from "../fuse/wire/abi.ts";
+import { Opcode, opcodeName } from "../fuse/wire/abi.ts";
 import type { Negotiated } from "../fuse/wire/init.ts";
 import { DEFAULT_INIT_FLAGS } from "../fuse/wire/init.ts";
 import { Request } from "../fuse/wire/request.ts";
+import { errnoName } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
 import type { CounterRow } from "./counters.ts";
 import type { Lead } from "./lead.ts";
@@ -57,6 +58,16 @@ export interface EngineParts {
   readonly lead?: Lead;
 }
 
+/** What `--debug` shows. */
+function logAnswer(parts: EngineParts, request: RequestHeader, result: number): void {
+  parts.log.debug(opcodeName(request.opcode), {
+    connection: parts.connection,
+    node: request.nodeId,
+    thread: request.pid,
+    ...(result < 0 ? { error: errnoName(-result) } : { bytes: result }),
+  });
+}
+
 export class Engine {
   readonly #parts: EngineParts;
   readonly #slot: Slot;
@@ -80,6 +91,9 @@ export class Engine {
         const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
         parts.log.error("a request failed", { opcode, cause });
       },
+      ...(parts.log.tellsDebug && {
+        onAnswer: (request, result) => logAnswer(parts, request, result),
+      }),
     });
   }
 

@@ -18,7 +18,13 @@ import {
 } from "../sys/native.ts";
 import { CONFIG_VARIABLE, type DaemonConfig } from "./config.ts";
 import { harden } from "./harden.ts";
-import { escapeMountPath, liveness, MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
+import {
+  escapeMountPath,
+  liveness,
+  MOUNT_TYPE,
+  mountpointPath,
+  mountTypeAt,
+} from "./mountpoint.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import { controlDirectory, controlSocketPath } from "./paths.ts";
 import { PidfileHeldError, takePidfile } from "./pidfile.ts";
@@ -46,7 +52,7 @@ export async function start(request: FrontRequest): Promise<never> {
     throw new Error("Cannot mount: this needs root, and the user id found is not 0");
   }
   const options = parseMountOptions(request.mountOptions);
-  const mountpoint = resolve(request.mountpoint);
+  const mountpoint = mountpointPath(request.mountpoint);
   const runtimeDir = resolve(request.runtimeDir);
   const pidfile = resolve(request.pidfile ?? join(runtimeDir, "lxcfs.pid"));
   const controlSocket = controlSocketPath(runtimeDir, mountpoint);
@@ -197,14 +203,27 @@ function refuseHung(path: string, type: string): never {
   exitNow(1);
 }
 
+/** Level by level: Node.js's own recursive mkdir never returns where the kernel says ENOENT, as in /proc. */
 function makeDirectory(path: string): void {
+  if (isDirectory(path)) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path));
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
+    mkdirSync(path, 0o755);
   } catch (error) {
+    // Another start was quicker.
+    if (errnoOf(error) === errno.EEXIST) return;
     throw new Error(
       `Cannot create ${path}: ${errnoName(errnoOf(error))}; choose another --runtime-dir`,
       { cause: error },
     );
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
   }
 }
 

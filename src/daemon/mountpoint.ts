@@ -2,7 +2,8 @@
  * What is found at a mountpoint before the mount: nothing of ours, a filesystem that lives, or one
  * whose server is gone (every access says ENOTCONN, "Transport endpoint is not connected").
  */
-import { statfs } from "node:fs";
+import { realpathSync, statfs } from "node:fs";
+import { resolve } from "node:path";
 import { readMountinfo } from "../host/mountinfo.ts";
 import { errno, errnoOf } from "../sys/errno.ts";
 import { cachedSource } from "./paths.ts";
@@ -14,6 +15,18 @@ export const MOUNT_TYPE = "fuse.lxcfs";
 const ANSWER_MS = 2000;
 
 export type Liveness = "answers" | "dead" | "hung";
+
+/**
+ * The path of a mountpoint as the kernel tells it, so that it is found again in mountinfo however it
+ * was given: links are followed, which works on dead mounts, too.
+ */
+export function mountpointPath(given: string): string {
+  try {
+    return realpathSync.native(given);
+  } catch {
+    return resolve(given);
+  }
+}
 
 /**
  * Mountpoints of this type whose whole filesystem is mounted there, in the order of mounting. The
@@ -37,12 +50,12 @@ export function mountTypeAt(path: string, procRoot = "/proc"): string | undefine
  * that thread.
  */
 export function liveness(path: string, answerMs: number = ANSWER_MS): Promise<Liveness> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve("hung"), answerMs);
+  return new Promise((tell) => {
+    const timer = setTimeout(() => tell("hung"), answerMs);
     statfs(path, (error) => {
       clearTimeout(timer);
       const code = error === null ? 0 : errnoOf(error);
-      resolve(code === errno.ENOTCONN || code === errno.ECONNABORTED ? "dead" : "answers");
+      tell(code === errno.ENOTCONN || code === errno.ECONNABORTED ? "dead" : "answers");
     });
   });
 }

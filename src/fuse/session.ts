@@ -10,7 +10,7 @@ import { errno, errnoOf } from "../sys/errno.ts";
 import type { Channel } from "./channel.ts";
 import { handlersOf } from "./handlers.ts";
 import type { Handler } from "./handlers.ts";
-import type { Operations } from "./operations.ts";
+import type { Operations, RequestHeader } from "./operations.ts";
 import { monotonicMs } from "../sys/clock.ts";
 import { watchBegin, watchEnd } from "./watch.ts";
 import { FUSE_INT_REQ_BIT, FUSE_MIN_READ_BUFFER, Opcode, Size } from "./wire/abi.ts";
@@ -26,6 +26,11 @@ export interface SessionOptions extends InitWishes {
   onInit?: (negotiated: Negotiated) => void;
   /** Told once of each failure that is not an operation's ordinary answer. Default: nothing. */
   onError?: (error: unknown, opcode: number) => void;
+  /**
+   * Told of each answer before it is sent, for logs: `result` is its length in bytes or a negative
+   * errno. Default: nothing, which costs nothing.
+   */
+  onAnswer?: (request: RequestHeader, result: number) => void;
   /** A slot of `WATCH_WORDS` words in shared memory that shows the running operation. */
   watch?: Int32Array;
   /** Milliseconds of CLOCK_MONOTONIC for the slot. */
@@ -58,6 +63,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #watch: Int32Array | undefined;
   readonly #nowMs: () => number;
+  readonly #onAnswer: SessionOptions["onAnswer"];
   readonly #requestBytes: number;
   readonly #reply: Reply;
   readonly #request: Request;
@@ -71,6 +77,7 @@ export class Session {
     this.#options = options;
     this.#watch = options.watch;
     this.#nowMs = options.nowMs ?? monotonicMs;
+    this.#onAnswer = options.onAnswer;
     this.#negotiated = options.negotiated;
     const maxWriteBytes = options.negotiated?.maxWriteBytes ?? options.maxWriteBytes ?? 65536;
     const maxPages = options.negotiated?.maxPages ?? options.maxPages ?? 32;
@@ -212,6 +219,7 @@ export class Session {
         this.#failed(new RangeError(`Cannot answer with ${result}`), request.opcode);
       }
     }
+    this.#onAnswer?.(request, error === 0 ? payloadBytes : error);
     const reply = this.#reply;
     const length = reply.header(request.uniqueLow, request.uniqueHigh, error, payloadBytes);
     const refused = this.#channel.write(reply.buffer, length);

@@ -28,6 +28,11 @@ export class Logger {
     this.#nowMs = nowMs;
   }
 
+  /** Whether debug lines are written, for what is costly to tell. */
+  get tellsDebug(): boolean {
+    return this.#least === "debug";
+  }
+
   debug(message: string, fields?: LogFields): void {
     this.#log("debug", message, fields);
   }

@@ -9,6 +9,8 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -58,6 +60,13 @@ void test("what is wrong with the command line is said in one line", () => {
   assertRefused(lxcfs("-o", "frobnicate", mnt()), /-o frobnicate: no such mount option/);
 });
 
+void test("a runtime directory that cannot be made is refused, in /proc too", () => {
+  // Node.js's own recursive mkdir never comes back from there.
+  assertRefused(lxcfs("--runtime-dir", "/proc/none", mnt()), /Cannot create \/proc\/none: ENOENT/);
+  const below = lxcfs("--runtime-dir", "/etc/passwd/none", mnt());
+  assertRefused(below, /Cannot create \/etc\/passwd\/none: ENOTDIR; choose another --runtime-dir/);
+});
+
 void test("help and version end as LXCFS's do", () => {
   const help = lxcfs("--help");
   assert.equal(help.status, 1);
@@ -78,8 +87,10 @@ void test("a mountpoint that cannot be mounted on is refused", () => {
 });
 
 void test("only root may mount", () => {
-  const result = tryRun(["setpriv", "--reuid=65534", "--clear-groups", lxcfsCommand, mnt()]);
-  assertRefused(result, /needs root/);
+  // The right to read, so that it finds its own program wherever that lies.
+  const user = ["setpriv", "--reuid=65534", "--clear-groups"];
+  const read = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
+  assertRefused(tryRun([...user, ...read, lxcfsCommand, mnt()]), /needs root/);
 });
 
 void test("without /dev/fuse the start says what to do", () => {
@@ -132,6 +143,51 @@ void test("a second start is refused, by pidfile and by mountpoint, and harms no
   }
 });
 
+void test("a mountpoint given by a link is the one behind it", async () => {
+  const server = await Server.start();
+  const link = join(directory, "link");
+  symlinkSync(server.mountpoint, link);
+  try {
+    const runtimeDir = join(server.directory, "run");
+    const second = tryRun([lxcfsCommand, "--runtime-dir", runtimeDir, link]);
+    assert.match(second.stderr, /a live lxcfs \(process \d+, version .*\) serves it already/);
+    const status = run([lxcfsCommand, "status", link, "--runtime-dir", runtimeDir]);
+    assert.ok(status.includes(server.mountpoint), status);
+    await server.stop();
+  } finally {
+    server.kill();
+    unlinkSync(link);
+  }
+});
+
+void test("with --debug every request is logged, with who asks and what was answered", async () => {
+  const server = await Server.start({ kind: "ours", args: [] });
+  assert.doesNotMatch(server.output, /debug/);
+  await server.stop();
+  const child = spawn(
+    lxcfsCommand,
+    ["--debug", "--runtime-dir", join(directory, "run"), "-p", join(directory, "debug.pid"), mnt()],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+  try {
+    await waitFor("it serves", () => existsSync(join(mnt(), "proc/uptime")));
+    const bytes = readFileSync(join(mnt(), "proc/uptime")).length;
+    assert.equal(existsSync(join(mnt(), "nothing")), false);
+    const thread = String(process.pid);
+    await waitFor("both requests in the log", () =>
+      [`READ connection=main node=\\d+ thread=${thread} bytes=${bytes}`, "LOOKUP .* error=ENOENT"]
+        .map((line) => new RegExp(`^lxcfs: debug: ${line}$`, "m"))
+        .every((line) => line.test(said)),
+    );
+  } finally {
+    child.kill("SIGTERM");
+    await once(child, "exit");
+  }
+  assert.equal(child.exitCode, 0);
+});
+
 void test("two starts at once: one serves, the other is refused", async () => {
   const pidfile = join(directory, "two.pid");
   const start = (): { process: ReturnType<typeof spawn>; said: () => string } => {
@@ -145,13 +201,17 @@ void test("two starts at once: one serves, the other is refused", async () => {
     return { process: child, said: () => text };
   };
   const both = [start(), start()];
-  await waitFor("one ends", () => both.some(({ process }) => process.exitCode !== null));
-  const loser = both.find(({ process }) => process.exitCode !== null);
-  const winner = both.find(({ process }) => process.exitCode === null);
-  assert.match(loser?.said() ?? "", /is locked by|serves it already/);
-  await waitFor("the other serves", () => existsSync(join(mnt(), "proc/meminfo")));
-  winner?.process.kill("SIGTERM");
-  if (winner) await once(winner.process, "exit");
+  try {
+    await waitFor("one ends", () => both.some(({ process }) => process.exitCode !== null));
+    const loser = both.find(({ process }) => process.exitCode !== null);
+    const winner = both.find(({ process }) => process.exitCode === null);
+    assert.match(loser?.said() ?? "", /is locked by|serves it already/);
+    await waitFor("the other serves", () => existsSync(join(mnt(), "proc/meminfo")));
+    winner?.process.kill("SIGTERM");
+    if (winner) await once(winner.process, "exit");
+  } finally {
+    for (const { process } of both) process.kill("SIGTERM");
+  }
   assert.equal(readFileSync("/proc/self/mountinfo", "utf8").includes(directory), false);
 });
 

@@ -203,8 +203,9 @@ function setLimits(hierarchy: Hierarchy, path: string, limits: Limits): void {
 function removalScript(top: string, hierarchies: readonly Hierarchy[]): string {
   const directories = hierarchies.map((hierarchy) => `'${join(hierarchy.mountpoint, top)}'`);
   return `
-for try in 1 2 3 4 5 6 7 8 9 10; do
-  left=
+try=0
+while [ $try -lt 100 ]; do
+  try=$((try + 1)) left=
   for top in ${directories.join(" ")}; do
     [ -d "$top" ] || continue
     for pid in $(find "$top" -name cgroup.procs -exec cat {} +); do
@@ -214,8 +215,10 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
     [ -d "$top" ] && left=1
   done
   [ -z "$left" ] && exit 0
+  # Killed processes first give up their mounts and namespaces, which may take seconds.
   sleep 0.1
 done
+exit 1
 `;
 }
 

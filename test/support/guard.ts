@@ -18,9 +18,12 @@ for script in $(ls -r "$1"); do sh "$1/$script"; done >/dev/null 2>&1
 rm -rf "$1"
 `;
 
+/** Deaf to Ctrl-C in the terminal, which may be why it runs and would end it half-way. */
+const UNDO = `trap '' INT TERM HUP; exec sh "$0"`;
+
 /** Something registered to be undone. */
 export interface Undo {
-  /** Undoes it now, once; waits for the script to end. */
+  /** Undoes it now, once; waits for the script to end. One that fails is left to the guard as well. */
   run(): void;
   /** Forgets it: it has been undone in another way. */
   forget(): void;
@@ -44,8 +47,8 @@ export function guardWith(script: string): Undo {
     forget,
     run() {
       if (done) return;
-      spawnSync("sh", [path], { stdio: "ignore" });
-      forget();
+      const { status } = spawnSync("sh", ["-c", UNDO, path], { stdio: "ignore" });
+      if (status === 0) forget();
     },
   };
 }
