@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,39 @@ static int watched(const char *path) {
   close(fd);
   errno = error;
   return result;
+}
+
+/* Whether anything happens in a directory within a second: EEXIST if so. Says "watching" before. */
+static int happened(const char *path) {
+  int fd = inotify_init1(IN_CLOEXEC), error = 0;
+  struct pollfd wanted = {.fd = fd, .events = POLLIN};
+  if (inotify_add_watch(fd, path, IN_ALL_EVENTS) < 0) {
+    error = errno;
+  } else {
+    fprintf(stderr, "watching\n");
+    if (poll(&wanted, 1, 1000) > 0) error = EEXIST;
+  }
+  close(fd);
+  errno = error;
+  return error ? -1 : 0;
+}
+
+/* Opens what a handle of another node would be, O_PATH, by the form that handles of FUSE have. */
+static int opened_by_handle(const char *path, const char *node) {
+  char space[sizeof(struct file_handle) + 128];
+  struct file_handle *handle = (struct file_handle *)space;
+  unsigned long long id = strtoull(node, NULL, 10);
+  unsigned words[3] = {id >> 32, id & 0xffffffff, 0};
+  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, error;
+  handle->handle_type = 0x81;
+  handle->handle_bytes = sizeof words;
+  memcpy(handle->f_handle, words, sizeof words);
+  fd = open_by_handle_at(directory, handle, O_RDONLY | O_DIRECTORY);
+  error = errno;
+  close(directory);
+  if (fd >= 0) close(fd);
+  errno = error;
+  return fd;
 }
 
 static int handled(const char *path) {
@@ -125,6 +159,8 @@ static int call(const char *name, const char *path) {
   if (!strcmp(name, "chdir")) return changed_directory(path);
   if (!strcmp(name, "handle")) return handled(path);
   if (!strcmp(name, "mount-on")) return mount("/", path, NULL, MS_BIND, NULL);
+  if (!strcmp(name, "happens")) return happened(path);
+  if (!strncmp(name, "by-handle:", 10)) return opened_by_handle(path, name + 10);
   if (!strncmp(name, "as:", 3)) return setfsuid(atoi(name + 3)), 0;
   if (!strncmp(name, "write:", 6)) return through(path, O_WRONLY, 1, name + 6);
   fprintf(stderr, "no call %s\n", name);

@@ -3,7 +3,7 @@
  * statistics; and the processes it may not move.
  */
 import assert from "node:assert/strict";
-import { chownSync, existsSync, readFileSync } from "node:fs";
+import { chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
@@ -46,6 +46,28 @@ sh -c 'echo 0 > limited/cgroup.procs; head -c 2000000 /dev/zero | tail -c 1 >/de
 rmdir limited
 `;
 
+/**
+ * The same on v2, where a group has processes or children with controllers, never both: the manager
+ * makes room first, itself included. $2 and $3 are a controller and a limit of it.
+ */
+const UNIFIED_MANAGER = `
+set -e
+cd "$1"
+while read pid; do echo $pid > init.scope/cgroup.procs 2>/dev/null || :; done < cgroup.procs
+[ -z "$(cat cgroup.procs)" ]
+echo "+$2" > cgroup.subtree_control
+grep -qw "$2" cgroup.subtree_control
+mkdir service
+echo 8388608 > "service/$3"
+[ "$(cat "service/$3")" = 8388608 ]
+sh -c 'echo 0 > service/cgroup.procs; head -c 2000000 /dev/zero | tail -c 1 >/dev/null
+  cat service/cgroup.procs' | grep -q .
+[ ! -e service/memory.current ] || [ "$(grep -c . service/memory.stat)" -gt 10 ]
+grep -q 'usage_usec [1-9]' service/cpu.stat
+grep -q 'populated 0' service/cgroup.events
+rmdir service
+`;
+
 void describe("processes in the cgroup tree", { skip: whyNoMounts() || whyNoProbe() }, () => {
   let lab: Lab;
   let probe: Probe;
@@ -56,19 +78,23 @@ void describe("processes in the cgroup tree", { skip: whyNoMounts() || whyNoProb
     probe = new Probe();
     mine = await lab.container();
     mapped = await lab.container({ userBase: USER_BASE });
-    // As LXC delegates: the directory and the files that move processes, no limits.
-    for (const tree of trees(mapped)) {
+    delegate(mapped);
+  });
+  after(async () => {
+    probe?.remove();
+    await lab?.close();
+  });
+
+  /** As LXC delegates: the directory and the files that move processes, no limits. */
+  const delegate = (container: Container): void => {
+    for (const tree of trees(container)) {
       chownSync(tree.realOwn, USER_BASE, USER_BASE);
       for (const name of ["cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control"]) {
         const file = join(tree.realOwn, name);
         if (existsSync(file)) chownSync(file, USER_BASE, USER_BASE);
       }
     }
-  });
-  after(async () => {
-    probe?.remove();
-    await lab?.close();
-  });
+  };
 
   const trees = (container: Container): Tree[] =>
     hierarchyNames().map((name) => treeOf(lab.server.mountpoint, name, container));
@@ -124,6 +150,31 @@ void describe("processes in the cgroup tree", { skip: whyNoMounts() || whyNoProb
         mapped.tryExec(["sh", "-c", `echo 1M > '${tree.own}/memory.limit_in_bytes'`]).status,
         2,
       );
+    },
+  );
+
+  void test(
+    "room for controllers, limits and statistics of a service on v2",
+    { skip: !hierarchyNames().includes("unified") },
+    async () => {
+      const fresh = await lab.container({ userBase: USER_BASE });
+      delegate(fresh);
+      const tree = treeOf(lab.server.mountpoint, "unified", fresh);
+      const had = readFileSync(join(tree.realOwn, "cgroup.controllers"), "latin1")
+        .trim()
+        .split(" ");
+      const [controller, limit] = had.includes("memory")
+        ? ["memory", "memory.max"]
+        : ["hugetlb", "hugetlb.2MB.max"];
+      assert.ok(had.includes(controller), `${controller} among ${had.join(" ")}`);
+      // Whoever enters from outside goes there from now on; what started the container, which it does
+      // not see, must not stay either.
+      fresh.exec(["mkdir", join(tree.own, "init.scope")]);
+      for (const pid of readFileSync(join(tree.realOwn, "cgroup.procs"), "latin1").split("\n")) {
+        if (pid === "" || Number(pid) === fresh.initPid) continue;
+        writeFileSync(join(tree.realOwn, "init.scope/cgroup.procs"), pid);
+      }
+      fresh.exec(["sh", "-c", UNIFIED_MANAGER, "sh", tree.own, controller, limit]);
     },
   );
 
