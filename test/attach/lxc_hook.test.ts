@@ -55,6 +55,16 @@ void describe("LXC's hooks", { skip }, () => {
     assert.match(output, /^MemTotal: +\d{6,} kB$/m);
     assert.doesNotMatch(output, /^lxcfs /m);
   });
+
+  void test("a container starts also where the server hangs", () => {
+    const servers = lab.server.pids();
+    for (const pid of servers) process.kill(pid, "SIGSTOP");
+    try {
+      assert.doesNotMatch(execute("hung", lab.server.mountpoint, []), /^lxcfs /m);
+    } finally {
+      for (const pid of servers) process.kill(pid, "SIGCONT");
+    }
+  });
 });
 
 let made = 0;

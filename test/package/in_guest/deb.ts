@@ -50,6 +50,15 @@ test("installed over Debian's lxcfs, the service is enabled, started, and answer
   assert.equal(sh("lxcfs --version"), '"9.0.0"');
   // Its own Node.js, not the machine's.
   assert.match(sh(`readlink /proc/${serverPid()}/exe`), /^\/usr\/lib\/lxcfs-ts\/bin\/node$/);
+  // Debian 12's kernel lacks three things, and the doctor says so.
+  const { findings } = JSON.parse(sh("lxcfs doctor --json || :")) as {
+    findings: { check: string; severity: string; remedy?: string }[];
+  };
+  const kernel = findings.filter(({ check }) => check === "kernel");
+  assert.deepEqual(
+    kernel.map(({ severity, remedy }) => `${severity}: ${remedy}`),
+    ["6.5", "6.9", "6.12"].map((release) => `note: Linux ${release} or later`),
+  );
   const limits = { memoryBytes: 64 << 20 };
   container = await Container.start({ mountpoint: MOUNTPOINT, limits });
   assert.ok(container.read("/proc/meminfo").startsWith(FIRST_LINE));
