@@ -5,44 +5,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { errno } from "../sys/errno.ts";
 import { MemoryChannel } from "./memory_channel.ts";
-import type { Operations } from "./operations.ts";
 import { Session } from "./session.ts";
+import { checkAnswers, thoroughOperations } from "./testing.ts";
 import { Opcode } from "./wire/abi.ts";
-
-const ATTRIBUTES = { ino: 2, mode: 0o100444 };
-
-/** Operations that use everything of their request that there is. */
-const operations: Operations = {
-  lookup: (request, reply) =>
-    request.name.length > 3 ? reply.entry(2, ATTRIBUTES) : -errno.ENOENT,
-  forget: ({ nodeId, nlookup }) => assert.ok(nodeId >= 0 && nlookup >= 0),
-  getattr: (request, reply) => reply.attributes({ ...ATTRIBUTES, size: request.fh }),
-  setattr: (request, reply) =>
-    reply.attributes({ ino: 2, mode: request.mode, mtimeSeconds: request.mtimeSeconds }),
-  open: (request, reply) => reply.opened(request.flags),
-  read: ({ size }, reply) => reply.data.fill(1, 0, size).length && size,
-  write: (request, reply) => reply.written(request.data().length),
-  readdir(request, reply) {
-    while (reply.dirent(2, "name", 0o100444, request.offset + 1)) continue;
-    return reply.length;
-  },
-  readdirplus(request, reply) {
-    while (reply.direntPlus(2, "name", ATTRIBUTES, request.offset + 1)) continue;
-    return reply.length;
-  },
-  rename: (request) => (request.name === request.newName ? -errno.EINVAL : 0),
-  symlink: (request, reply) => reply.entry(request.newName.length, ATTRIBUTES),
-  mkdir(request) {
-    throw new Error(request.name);
-  },
-  create: (request, reply) => reply.created(2, { ino: 2, mode: request.mode }, request.flags),
-  setxattr: (request) => (request.data().length === request.size ? 0 : assert.fail()),
-  poll: (request, reply) => reply.polled(request.events),
-  lseek: (request, reply) => reply.sought(request.offset),
-  interrupt: (low, high) => assert.ok(low >= 0 && high >= 0),
-};
 
 const word32 = fc.oneof(
   fc.integer({ min: 0, max: 0xffffffff }),
@@ -89,32 +55,17 @@ const anything = fc.oneof(
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)) },
 );
 
-function checkAnswer(answer: Buffer, request: Buffer): void {
-  assert.ok(answer.length >= 16);
-  assert.equal(answer.readUInt32LE(0), answer.length, "the length it says is its length");
-  const error = answer.readInt32LE(4);
-  assert.ok(error <= 0 && error > -512, `error ${error}`);
-  if (error !== 0) assert.equal(answer.length, 16, "an error has no payload");
-  assert.deepEqual(answer.subarray(8, 16), request.subarray(8, 16), "unique");
-}
-
 test("any message: at most one well-formed answer, and service goes on", () => {
   const channel = new MemoryChannel();
   const slot = new Int32Array(16);
-  const session = new Session(channel, operations, { watch: slot });
+  const session = new Session(channel, thoroughOperations, { watch: slot });
   fc.assert(
     fc.property(anything, (message) => {
       channel.requests.push(message);
       channel.answers.length = 0;
       const alive = session.serveOne();
       assert.equal(alive, message.length >= 40, "only a message without header is passed over");
-      const silent =
-        message.length < 40 ||
-        [Opcode.FORGET, Opcode.BATCH_FORGET].includes(message.readUInt32LE(4) as 2 | 42);
-      if (silent) assert.equal(channel.answers.length, 0);
-      else if (message.readUInt32LE(4) === Opcode.INTERRUPT) assert.ok(channel.answers.length <= 1);
-      else assert.equal(channel.answers.length, 1);
-      for (const answer of channel.answers) checkAnswer(answer, message);
+      checkAnswers(message, channel.answers);
       assert.equal((slot[0] ?? 1) & 1, 0, "nothing is left marked as running");
     }),
     { numRuns: 20_000, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },

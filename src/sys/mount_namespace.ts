@@ -18,7 +18,9 @@ export class MountNamespace {
   /** The calling thread's own. Process 1's may be unreadable, this one never is. */
   static current(): MountNamespace {
     const namespaceFd = openSync("/proc/thread-self/ns/mnt", "r");
-    return new MountNamespace(namespaceFd, openSync("/", constants.O_DIRECTORY | O_PATH));
+    // Not "/", for which emulators of other processors take another directory.
+    const rootFd = openSync("/proc/thread-self/root", constants.O_DIRECTORY | O_PATH);
+    return new MountNamespace(namespaceFd, rootFd);
   }
 
   /**
