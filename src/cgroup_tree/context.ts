@@ -22,6 +22,7 @@ import { type MountedHierarchy, openHierarchies } from "./hierarchies.ts";
 import type { Identity } from "./identity.ts";
 import type { FileNames } from "./names.ts";
 import { nodeOf } from "./node.ts";
+import { KnownNumbers, PidNamespace } from "./pids.ts";
 import { Cgroups } from "./tree.ts";
 
 export interface CgroupTreeOptions {
@@ -57,6 +58,7 @@ export class TreeContext {
   readonly cgroups: Cgroups;
   readonly callers: Callers;
   readonly acting: Acting;
+  readonly knownNumbers: KnownNumbers;
   /** Room for one answer of getdents64(2). */
   readonly direntBuffer: Buffer = Buffer.alloc(32 << 10);
   readonly #delegatable: ReadonlySet<string> = v2Delegatable();
@@ -70,6 +72,7 @@ export class TreeContext {
     this.cgroups = new Cgroups(openHierarchies(layout));
     this.callers = new Callers({ procRoot, layout, nowMs });
     this.acting = new Acting();
+    this.knownNumbers = new KnownNumbers(procRoot);
   }
 
   /** What the request is about; `undefined` where there is nothing for this caller. */
@@ -111,6 +114,16 @@ export class TreeContext {
   isProtected(seen: Seen, file: string): boolean {
     const { version } = seen.mounted.hierarchy;
     return seen.standing.is === "own" && !isDelegatable(version, file, this.#delegatable);
+  }
+
+  /** Does `work` with the caller's pid namespace. @throws if the caller is gone */
+  inNamespaceOf<T>(caller: Caller, work: (namespace: PidNamespace) => T): T {
+    const namespace = new PidNamespace(this.procRoot, caller.tid, this.knownNumbers);
+    try {
+      return work(namespace);
+    } finally {
+      namespace.close();
+    }
   }
 
   /** Name of the next step down from an ancestor; `undefined` where there is none, or it is gone. */

@@ -10,7 +10,7 @@ import { armsTrigger, isOutsideDelegation, movesWhat } from "./decide.ts";
 import { type Identity, itself } from "./identity.ts";
 import { moveInto } from "./move_into.ts";
 import { openAs } from "./open_as.ts";
-import { PidNamespace, translateList } from "./pids.ts";
+import { translateList } from "./pids.ts";
 
 const O_ACCMODE = 3;
 const O_RDONLY = 0;
@@ -94,12 +94,7 @@ function textOf(context: TreeContext, seen: Seen, identity: Identity): Buffer {
     closeFd(fd);
   }
   if (movesWhat(seen.file ?? "") === undefined || seen.caller.samePids) return text;
-  const namespace = new PidNamespace(context.procRoot, seen.caller.tid);
-  try {
-    return translateList(text, namespace);
-  } finally {
-    namespace.close();
-  }
+  return context.inNamespaceOf(seen.caller, (namespace) => translateList(text, namespace));
 }
 
 /** Opens and writes as the caller: the kernel asks some questions at the one, some at the other. */

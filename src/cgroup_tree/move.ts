@@ -16,7 +16,6 @@ import { closeFd, pidfdAlive, pidfdOpen } from "../sys/native.ts";
 import { tryReadFile } from "../sys/read.ts";
 import type { Caller } from "./callers.ts";
 import { parsePid } from "./decide.ts";
-import { PidNamespace } from "./pids.ts";
 
 export interface Move {
   readonly procRoot: string;
@@ -24,6 +23,8 @@ export interface Move {
   readonly hierarchy: Hierarchy;
   readonly caller: Caller;
   readonly what: "process" | "thread";
+  /** The server's number for what the caller calls `pid`. */
+  readonly toHost: (pid: number) => number | undefined;
   readonly text: string;
   /**
    * Opens the file and writes to it, both with the caller's credentials: which of the two decides
@@ -39,7 +40,7 @@ export function move(order: Move): void {
   const { procRoot, caller, what } = order;
   const wanted = parsePid(order.text);
   if (wanted === undefined) throw refusal(errno.EINVAL);
-  const hostPid = wanted === 0 ? ownNumber(caller, what) : numberOf(procRoot, caller, wanted);
+  const hostPid = wanted === 0 ? ownNumber(caller, what) : order.toHost(wanted);
   if (hostPid === undefined) throw refusal(errno.ESRCH);
   if (caller.isHost) {
     order.write(String(hostPid));
@@ -50,7 +51,7 @@ export function move(order: Move): void {
   const pidfd = process > 0 ? pidfdOpen(process) : -1;
   try {
     // With the descriptor open, a number that still means the same is this process's.
-    if (process > 0 && numberOf(procRoot, caller, wanted) !== hostPid) throw refusal(errno.ESRCH);
+    if (process > 0 && order.toHost(wanted) !== hostPid) throw refusal(errno.ESRCH);
     const from = pathOf(order, hostPid);
     if (from === undefined) throw refusal(errno.ESRCH);
     const root = caller.rootPath(order.hierarchy);
@@ -76,16 +77,6 @@ function foreign(hierarchy: Hierarchy): number {
 
 function ownNumber(caller: Caller, what: "process" | "thread"): number {
   return what === "thread" ? caller.tid : caller.identity().tgid;
-}
-
-function numberOf(procRoot: string, caller: Caller, pid: number): number | undefined {
-  if (caller.samePids) return pid;
-  const namespace = new PidNamespace(procRoot, caller.tid);
-  try {
-    return namespace.toHost(pid);
-  } finally {
-    namespace.close();
-  }
 }
 
 function processOf(procRoot: string, hostPid: number): number {

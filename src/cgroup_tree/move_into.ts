@@ -28,6 +28,8 @@ export function moveInto(
     caller,
     what: movesWhat(file) ?? "process",
     text,
+    toHost: (pid) =>
+      caller.samePids ? pid : context.inNamespaceOf(caller, (namespace) => namespace.toHost(pid)),
     write: (number) => write(Buffer.from(number)),
     putBack: (number, path, file) => putBack(context, seen, `${path}/${file}`, number),
   });

@@ -11,7 +11,7 @@ import { direntsOf, parseDirents } from "./dirents.ts";
 import { nameOf, slotOf } from "./hierarchies.ts";
 import { FileNames, NAMES_BYTES } from "./names.ts";
 import { isCgroupNode, localOfNode, MAX_NAMES, nodeOf, SLOTS } from "./node.ts";
-import { PidNamespace, translateList } from "./pids.ts";
+import { KnownNumbers, PidNamespace, translateList } from "./pids.ts";
 
 const root = process.getuid?.() === 0 ? false : "needs root";
 
@@ -130,8 +130,10 @@ test("a list of processes is translated; the invisible are left out", () => {
 });
 
 test("both ways of translation say the same of the own namespace", () => {
-  for (const ioctl of [false, undefined]) {
-    const namespace = new PidNamespace("/proc", process.pid, ioctl);
+  const known = new KnownNumbers("/proc");
+  // Read, remembered, and asked of the kernel where that translates.
+  for (const ioctl of [false, false, undefined]) {
+    const namespace = new PidNamespace("/proc", process.pid, known, ioctl);
     try {
       assert.equal(namespace.toInside(process.pid), process.pid);
       assert.equal(namespace.toHost(process.pid), process.pid);

@@ -6,7 +6,7 @@
  *
  *     NSpid:	6541	17
  */
-import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, statSync } from "node:fs";
 import { parseProcessStatus } from "../host/proc_status.ts";
 import { closeFd, ioctlNumber } from "../sys/native.ts";
 import { tryReadFile } from "../sys/read.ts";
@@ -16,9 +16,60 @@ const NS_GET_PARENT = 0xb702;
 const NS_GET_PID_FROM_PIDNS = 0x8004b706;
 const NS_GET_PID_IN_PIDNS = 0x8004b708;
 
+/** A thread's numbers in all namespaces, the reader's first, and the namespace that it is in. */
+interface Numbers {
+  /** Inode number of its directory in /proc, which no other thread gets. */
+  readonly directory: number;
+  readonly numbers: readonly number[];
+  readonly space: number;
+}
+
+const MAX_KNOWN_THREADS = 1 << 16;
+
+/**
+ * What was read of threads before: their numbers do not change while they live, and another thread with
+ * the same number has another directory in /proc. One stat(2) instead of two files, an eighth of the time.
+ */
+export class KnownNumbers {
+  readonly #procRoot: string;
+  readonly #known = new Map<number, Numbers>();
+
+  constructor(procRoot: string) {
+    this.#procRoot = procRoot;
+  }
+
+  /** @returns `undefined` for a thread that is gone */
+  of(pid: number): Numbers | undefined {
+    const path = `${this.#procRoot}/${pid}`;
+    // First: if the number changes hands from here on, what is remembered is never found valid.
+    const directory = inodeOf(path);
+    if (directory === undefined) return undefined;
+    const known = this.#known.get(pid);
+    if (known?.directory === directory) return known;
+    const status = tryReadFile(`${path}/status`);
+    const space = inodeOf(`${path}/ns/pid`);
+    if (status === undefined || space === undefined) return undefined;
+    const { namespacePids } = parseProcessStatus(status);
+    if (namespacePids.length === 0) return undefined;
+    const found = { directory, numbers: namespacePids, space };
+    if (this.#known.size >= MAX_KNOWN_THREADS) this.#known.clear();
+    this.#known.set(pid, found);
+    return found;
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.ino;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The pid namespace of one caller, for the time of one request. */
 export class PidNamespace {
   readonly #procRoot: string;
+  readonly #known: KnownNumbers;
   readonly #fd: number;
   readonly #ioctl: boolean;
   /** How many namespaces are around this one, as the server sees it. */
@@ -28,15 +79,17 @@ export class PidNamespace {
   readonly #inside = new Map<number, boolean>();
 
   /**
+   * @param known what was read before, where the kernel does not translate
    * @param ioctl whether to ask the kernel to translate; found out if not given
    * @throws if thread `tid` is gone
    */
-  constructor(procRoot: string, tid: number, ioctl?: boolean) {
+  constructor(procRoot: string, tid: number, known: KnownNumbers, ioctl?: boolean) {
     this.#procRoot = procRoot;
+    this.#known = known;
     this.#fd = openSync(`${procRoot}/${tid}/ns/pid`, "r");
     this.#id = fstatSync(this.#fd).ino;
     this.#ioctl = ioctl ?? ioctlNumber(this.#fd, NS_GET_PID_IN_PIDNS, tid) > 0;
-    this.#level = this.#ioctl ? 0 : (this.#numbers(tid)?.length ?? 1) - 1;
+    this.#level = this.#ioctl ? 0 : (known.of(tid)?.numbers.length ?? 1) - 1;
   }
 
   /** What this namespace calls thread `hostPid`; `undefined` if it is not visible there, or gone. */
@@ -45,10 +98,10 @@ export class PidNamespace {
       const pid = ioctlNumber(this.#fd, NS_GET_PID_IN_PIDNS, hostPid);
       return pid > 0 ? pid : undefined;
     }
-    const numbers = this.#numbers(hostPid);
-    const pid = numbers?.[this.#level];
-    if (numbers === undefined || pid === undefined) return undefined;
-    return this.#isInside(hostPid, numbers.length - 1 - this.#level) ? pid : undefined;
+    const known = this.#known.of(hostPid);
+    const pid = known?.numbers[this.#level];
+    if (known === undefined || pid === undefined) return undefined;
+    return this.#isInside(hostPid, known) ? pid : undefined;
   }
 
   /** The server's number for the thread that this namespace calls `pid`. */
@@ -72,23 +125,17 @@ export class PidNamespace {
     closeSync(this.#fd);
   }
 
-  #numbers(pid: number): readonly number[] | undefined {
-    const text = tryReadFile(`${this.#procRoot}/${pid}/status`);
-    if (text === undefined) return undefined;
-    const { namespacePids } = parseProcessStatus(text);
-    return namespacePids.length > 0 ? namespacePids : undefined;
-  }
-
-  /** Whether a thread's namespace, `depth` above, is this one. */
-  #isInside(pid: number, depth: number): boolean {
+  /** Whether a thread's namespace is this one or below. */
+  #isInside(pid: number, { numbers, space }: Numbers): boolean {
+    if (space === this.#id) return true;
+    const known = this.#inside.get(space);
+    if (known !== undefined) return known;
     let fd = -1;
     try {
       fd = openSync(`${this.#procRoot}/${pid}/ns/pid`, "r");
-      const own = fstatSync(fd).ino;
-      const known = this.#inside.get(own);
-      if (known !== undefined) return known;
-      const inside = ancestorId(fd, depth) === this.#id;
-      this.#inside.set(own, inside);
+      if (fstatSync(fd).ino !== space) return false;
+      const inside = ancestorId(fd, numbers.length - 1 - this.#level) === this.#id;
+      this.#inside.set(space, inside);
       return inside;
     } catch {
       return false;

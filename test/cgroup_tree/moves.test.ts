@@ -14,7 +14,7 @@ import { detectLayout } from "../../src/cgroup/layout.ts";
 import { cgroupDirectory, cgroupPaths } from "../../src/cgroup/paths.ts";
 import { Callers } from "../../src/cgroup_tree/callers.ts";
 import { move } from "../../src/cgroup_tree/move.ts";
-import { PidNamespace } from "../../src/cgroup_tree/pids.ts";
+import { KnownNumbers, PidNamespace } from "../../src/cgroup_tree/pids.ts";
 import { CgroupTree } from "../support/cgroup_tree.ts";
 import { Container } from "../support/container.ts";
 import { whyNoMounts } from "../support/lab.ts";
@@ -42,6 +42,7 @@ void describe("numbers that come round again", { skip: whyNoMounts() || whyNoPro
   let probe: Probe;
   let successor: string;
   const children: ChildProcess[] = [];
+  const known = new KnownNumbers(procRoot);
   before(async () => {
     container = await Container.start();
     outside = new CgroupTree(`lxcfs-outside-${process.pid}`);
@@ -92,10 +93,10 @@ void describe("numbers that come round again", { skip: whyNoMounts() || whyNoPro
         const lines = createInterface(target.stdout);
         const [line] = (await once(lines, "line")) as [string];
         const [process = 0, thread = 0] = line.split(" ").map(Number);
-        const namespace = new PidNamespace(procRoot, container.initPid);
+        const namespace = new PidNamespace(procRoot, container.initPid, known);
         const hostProcess = namespace.toHost(process) ?? 0;
         const number = kind === "process" ? hostProcess : (namespace.toHost(thread) ?? 0);
-        namespace.close();
+        const before = known.of(number)?.numbers.length ?? 0;
         const callers = new Callers({ procRoot, layout, nowMs: () => 0 });
         const caller = callers.of(await leafOf(asker));
         assert.ok(caller && !caller.isHost);
@@ -113,6 +114,7 @@ void describe("numbers that come round again", { skip: whyNoMounts() || whyNoPro
           caller,
           what: kind,
           text: String(kind === "process" ? process : thread),
+          toHost: (pid) => namespace.toHost(pid),
           write(text) {
             assert.equal(text, String(number));
             if (kind === "process") globalThis.process.kill(hostProcess, "SIGKILL");
@@ -132,6 +134,10 @@ void describe("numbers that come round again", { skip: whyNoMounts() || whyNoPro
           const text = readFileSync(`/proc/${process}/task/${thread}/cgroup`, "latin1");
           return cgroupPaths(layout, text).get(hierarchy as NonNullable<typeof hierarchy>) ?? "";
         }
+        namespace.close();
+        // What was remembered of the number is not taken for its new owner's.
+        assert.equal(before, 2);
+        assert.equal(known.of(number)?.numbers.length, 1);
         assert.ok(wasMoved.endsWith(`moved-${kind}`), `it was moved first: ${wasMoved}`);
         assert.deepEqual(putBack, [file]);
         assert.equal(pathOf(victim, number), outside.path);
