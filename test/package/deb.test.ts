@@ -93,6 +93,21 @@ void describe("the Debian package", { skip }, () => {
     assert.equal(readFileSync(log, "utf8"), "");
     assert.ok(Number(readFileSync(`${log}.count`, "utf8")) > 20);
 
+    // One that cannot serve: the old one goes on, and dpkg says so.
+    const broken = join(machine.exchange, "broken");
+    sh(`dpkg-deb -R ${packages[1]} ${broken}
+      sed -i 's/^Version: .*/Version: 9.0.2/' ${broken}/DEBIAN/control
+      echo 'throw new Error("broken")' >${broken}/usr/lib/lxcfs-ts/dist/bundle/daemon/worker.js
+      dpkg-deb -Zgzip -z1 -b ${broken} ${broken}.deb`);
+    const installed = machine.sh(`dpkg -i ${broken}.deb`, 240_000);
+    assert.equal(installed.status, 0, installed.stderr);
+    assert.match(
+      installed.stderr,
+      /^lxcfs upgrade: Cannot upgrade .*version 9\.0\.1 goes on serving$/m,
+    );
+    assert.match(installed.stderr, /^lxcfs-ts: the old version goes on serving$/m);
+    assert.ok(answers());
+
     sh("echo '# mine' >>/etc/default/lxcfs");
     sh("dpkg -r lxcfs-ts");
     await waitFor("the server ends", () => server.exitCode !== null || server.signalCode !== null);
