@@ -6,7 +6,7 @@
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Container } from "../test/support/container.ts";
-import { installed, run, tryRun } from "../test/support/run.ts";
+import { installed, type Result, run, tryRun } from "../test/support/run.ts";
 import { Server } from "../test/support/server.ts";
 
 const MEMORY_BYTES = 256 << 20;
@@ -52,8 +52,10 @@ async function demo(): Promise<void> {
     // So that the container has an uptime worth showing.
     await sleep(2000);
     for (const [heading, command] of SHOWN) {
-      const inside = container.exec(["sh", "-c", command]);
-      console.log(compare(heading, inside, run(["sh", "-c", command])));
+      const shell = ["sh", "-c", command];
+      const inside = said(`${command}, in the container,`, container.tryExec(shell));
+      const outside = said(`${command}, on the host,`, tryRun(shell));
+      console.log(compare(heading, inside, outside));
     }
     container.stop();
     await server.stop();
@@ -65,6 +67,11 @@ async function demo(): Promise<void> {
   } finally {
     clean();
   }
+}
+
+function said(what: string, { status, stdout, stderr }: Result): string {
+  if (status !== 0) throw new Error(`${what} ended with ${status}: ${stderr.trim()}`);
+  return stdout;
 }
 
 /** Side by side where the terminal is wide enough, else one below the other. */

@@ -51,9 +51,16 @@ const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
 /**
  * Size shown by stat: sysfs's own for all files. procfs shows 0; but for a file of size 0 the kernel
- * answers sendfile(2) with "end of file" itself, and busybox's cat would print nothing.
+ * answers sendfile(2) with "end of file" itself, and busybox's cat would print nothing. A longer
+ * text has its length rounded up to a multiple of this: Node.js's readFileSync takes no more than
+ * stat says, and tail, which begins to read 8 KiB before the end, finds nothing there of a text that
+ * is much shorter.
  */
 const FILE_BYTES = 4096;
+/** A text may be so much longer when it is read than when it was measured. */
+const GROWTH_BYTES = 64;
+/** A text of the host from this length on may come to be longer than `FILE_BYTES`, as counters grow. */
+const LONG_BYTES = 3072;
 /** What never changes may be taken for granted for a day at a time. */
 const FIXED_SECONDS = 86_400;
 /**
@@ -78,6 +85,8 @@ function readsAs32(pid: number): boolean {
 
 export class ContainerSource implements NodeSource {
   readonly #parts: SourceParts;
+  /** Whether the text of a file, by its number, can be longer than `FILE_BYTES`. */
+  readonly #long = new Map<number, boolean>();
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
@@ -88,7 +97,10 @@ export class ContainerSource implements NodeSource {
     const item = itemOf(local);
     if (item === undefined) return undefined;
     if (owner !== HOST && local === ROOT && this.#container(owner) === undefined) return undefined;
-    return this.#found(owner, local, item, () => this.#whose(owner, pid));
+    return this.#sized(
+      this.#found(owner, local, item, () => this.#whose(owner, pid)),
+      pid,
+    );
   }
 
   lookup(owner: number, local: number, name: string, pid: number): FoundNode | undefined {
@@ -98,7 +110,10 @@ export class ContainerSource implements NodeSource {
     const item = child === undefined ? undefined : itemOf(child);
     if (child === undefined || item === undefined) return undefined;
     if (child === CGROUP && (owner !== HOST || !this.#parts.cgroupTree)) return undefined;
-    return this.#found(owner, child, item, () => this.#whose(owner, pid));
+    return this.#sized(
+      this.#found(owner, child, item, () => this.#whose(owner, pid)),
+      pid,
+    );
   }
 
   list(owner: number, local: number, pid: number): readonly ListedNode[] {
@@ -157,6 +172,25 @@ export class ContainerSource implements NodeSource {
     if (container === undefined)
       return renderer.last(reader, local) ?? renderer.text(undefined, local);
     return renderer.text(container, local);
+  }
+
+  /** Of a file that can be long, the size of what the caller would read now: not to be remembered. */
+  #sized(found: FoundNode | undefined, pid: number): FoundNode | undefined {
+    if (found === undefined || found.size === 0 || !this.#canBeLong(found.local)) return found;
+    const text = this.text(this.reader(found.owner, found.local, pid), found.local);
+    const size = Math.ceil(((text?.length ?? 0) + GROWTH_BYTES) / FILE_BYTES) * FILE_BYTES;
+    return { ...found, size, attributesSeconds: ASK_AGAIN };
+  }
+
+  /** No container's text is longer than the host's. */
+  #canBeLong(local: number): boolean {
+    let long = this.#long.get(local);
+    if (long === undefined) {
+      const text = itemOf(local)?.view && this.#parts.renderer.text(undefined, local);
+      long = text !== undefined && text.length > LONG_BYTES;
+      this.#long.set(local, long);
+    }
+    return long;
   }
 
   #container(owner: number): Container | undefined {

@@ -41,15 +41,16 @@ export function filesystemOf(options: FilesystemOptions): Operations {
       const owner = ownerOf(request.nodeLow, request.nodeHigh);
       const found = source.lookup(owner, localOf(request.nodeLow), request.name, request.pid);
       if (found === undefined) return -errno.ENOENT;
-      const seconds = found.validSeconds;
-      return reply.entry(nodeIdOf(found.owner, found.local), attributesOf(found), seconds, seconds);
+      const { validSeconds, attributesSeconds = validSeconds } = found;
+      const id = nodeIdOf(found.owner, found.local);
+      return reply.entry(id, attributesOf(found), validSeconds, attributesSeconds);
     },
 
     getattr(request, reply) {
       const owner = ownerOf(request.nodeLow, request.nodeHigh);
       const node = source.stat(owner, localOf(request.nodeLow), request.pid);
       if (node === undefined) return -errno.ESTALE;
-      return reply.attributes(attributesOf(node), node.validSeconds);
+      return reply.attributes(attributesOf(node), node.attributesSeconds ?? node.validSeconds);
     },
 
     setattr(request, reply) {
@@ -58,7 +59,7 @@ export function filesystemOf(options: FilesystemOptions): Operations {
       const owner = ownerOf(request.nodeLow, request.nodeHigh);
       const node = source.stat(owner, localOf(request.nodeLow), request.pid);
       if (node === undefined) return -errno.ESTALE;
-      return reply.attributes(attributesOf(node), node.validSeconds);
+      return reply.attributes(attributesOf(node), node.attributesSeconds ?? node.validSeconds);
     },
 
     readlink(request, reply) {

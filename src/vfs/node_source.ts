@@ -10,6 +10,8 @@ export interface FoundNode {
   readonly size: number;
   /** How long, in seconds, the kernel may take name and attributes for granted. */
   readonly validSeconds: number;
+  /** For attributes alone, where they are valid for a shorter time than the name. */
+  readonly attributesSeconds?: number;
 }
 
 export interface ListedNode {
