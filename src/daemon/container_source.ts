@@ -32,8 +32,8 @@ import {
 } from "../views/tree.ts";
 
 export interface SourceParts {
-  readonly resolver: CallerResolver;
-  readonly registry: ContainerRegistry;
+  readonly resolver: Pick<CallerResolver, "resolve">;
+  readonly registry: Pick<ContainerRegistry, "get" | "known">;
   readonly renderer: Renderer;
   readonly host: Host;
   readonly machineOf: (container: Container) => Machine;

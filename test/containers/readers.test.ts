@@ -1,21 +1,8 @@
 /** Habits of readers, on real mounts: whole, in bytes, at odd offsets, again, at once, and half. */
 import assert from "node:assert/strict";
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { guardWith } from "../support/guard.ts";
-import { lxcfsCommand } from "../support/project.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { run, tryRun } from "../support/run.ts";
 
@@ -104,38 +91,6 @@ void describe("readers", { skip: whyNoMounts() }, () => {
       assert.equal(lines(sent), lines(readFileSync(path(file), "utf8")), file);
       assert.ok(lines(sent) > 1, file);
     }
-  });
-
-  void test("a text longer than a page is whole for those, too, who believe in stat or begin at the end", () => {
-    // As on a host with many CPUs: the server sees a long cpuinfo, and so do we, in its namespace.
-    const directory = mkdtempSync(join(tmpdir(), "lxcfs-long-"));
-    guardWith(`rm -rf --one-file-system '${directory}'`);
-    const block = readFileSync("/proc/cpuinfo", "utf8").split("\n\n")[0] ?? "";
-    const blocks = Array.from({ length: 24 }, (_, cpu) => block.replace(/: 0$/m, `: ${cpu}`));
-    const long = join(directory, "cpuinfo");
-    writeFileSync(long, `${blocks.join("\n\n")}\n\n`);
-    const script = `
-      mount --bind "$1/cpuinfo" /proc/cpuinfo; mkdir "$1/mnt"
-      "$2" --runtime-dir "$1/run" "$1/mnt" 2>/dev/null & server=$!
-      tries=0; until [ -e "$1/mnt/proc/cpuinfo" ] || [ $tries = 100 ]; do tries=$((tries + 1)); sleep 0.1; done
-      file=$1/mnt/proc/cpuinfo
-      "$3" -p 'fs.readFileSync(process.argv[1], "latin1").length' "$file"
-      for cat in cat "busybox cat" "dd status=none bs=1000 if=/dev/stdin"; do $cat <"$file" | wc -c; done
-      wc -c <"$file"; tail -n 1000 "$file" | wc -c
-      kill $server; wait $server`;
-    const said = run([
-      "unshare",
-      "-m",
-      "sh",
-      "-c",
-      script,
-      "sh",
-      directory,
-      lxcfsCommand,
-      process.execPath,
-    ]);
-    assert.deepEqual(said.trim().split("\n").map(Number), Array(6).fill(statSync(long).size));
-    rmSync(directory, { recursive: true });
   });
 
   void test("seeking to the end and from there", () => {

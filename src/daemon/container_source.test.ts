@@ -1,0 +1,58 @@
+/** What stat says of files: no reader may be misled by it, whoever believes in it. */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { withManyCpus } from "../../tools/many_cpus.ts";
+import type { Container } from "../caller/container.ts";
+import { CapturedMachine } from "../machine/testing.ts";
+import { cpuinfo } from "../views/proc/cpuinfo.ts";
+import { meminfo } from "../views/proc/meminfo.ts";
+import { Newest, NEWEST_BYTES } from "../views/newest.ts";
+import { Renderer } from "../views/renderer.ts";
+import { ContainerSource } from "./container_source.ts";
+
+const FIXTURE = "debian12-6.1.0-50-amd64-v2";
+/** Threads that ask. */
+const [OF_HOST, OF_CONTAINER] = [1, 2];
+
+void describe("sizes that stat tells", () => {
+  const captured = new CapturedMachine(FIXTURE, { cpuPolicy: "quota" });
+  after(() => captured.remove());
+  withManyCpus(captured.fixture.root, 64);
+
+  const { host, machine, container } = captured;
+  const renderer = new Renderer({
+    ...{ host, machineOf: () => machine, nowMs: () => captured.clock.monotonicMs() },
+    ...{ newest: new Newest(new ArrayBuffer(NEWEST_BYTES), 0), freshnessMs: 0 },
+    onError: () => {},
+  });
+  const byThread = (pid: number): Container | undefined =>
+    pid === OF_CONTAINER ? container : undefined;
+  const source = new ContainerSource({
+    registry: { get: () => container, known: () => [container].values() },
+    ...{ renderer, host },
+    ...{ resolver: { resolve: byThread }, machineOf: () => machine },
+    ...{ hostView: () => false, cgroupTree: false },
+  });
+  const textLength = (local: number, pid: number): number =>
+    source.text(source.reader(0, local, pid), local)?.length ?? 0;
+
+  void test("of a text that is short on this host: a page, to be remembered for long", () => {
+    const found = source.stat(0, meminfo.local, OF_CONTAINER);
+    assert.deepEqual([found?.size, found?.attributesSeconds], [4096, undefined]);
+    assert.ok((found?.validSeconds ?? 0) > 1000);
+  });
+
+  void test("of one that can be long: whole pages that hold what the caller would read", () => {
+    assert.ok(textLength(cpuinfo.local, OF_HOST) > 40_000);
+    for (const pid of [OF_HOST, OF_CONTAINER]) {
+      const length = textLength(cpuinfo.local, pid);
+      const found = source.stat(0, cpuinfo.local, pid);
+      const size = found?.size ?? 0;
+      assert.ok(size >= length && size - length <= 4096 + 64, `${size} for ${length} bytes`);
+      assert.equal(size % 4096, 0);
+      // Another caller's is another.
+      assert.equal(found?.attributesSeconds, 0);
+    }
+    assert.ok(textLength(cpuinfo.local, OF_CONTAINER) < 4096);
+  });
+});
