@@ -1,7 +1,10 @@
 /** explain takes each file apart, and its fields are together what the container reads. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { countV1, Disk, whyNoDisk, whyNoIo } from "../fidelity/disk.ts";
 import type { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { ask, FILES } from "./ask.ts";
@@ -28,6 +31,9 @@ const PLAIN: Readonly<Record<string, RegExp>> = {
 void describe("explain", { skip: whyNoMounts() }, () => {
   let lab: Lab;
   let container: Container;
+  let directory: string | undefined;
+  let disk: Disk | undefined;
+  const noDisk = whyNoDisk() || whyNoIo();
 
   before(async () => {
     lab = await Lab.open();
@@ -35,14 +41,19 @@ void describe("explain", { skip: whyNoMounts() }, () => {
       ...{ depth: DEPTH, limitLevel: 2 },
       limits: { memoryBytes: 96 * MIB, cpuQuotaUs: 50_000, cpuPeriodUs: 100_000 },
     });
-    // Something for every file: a page written, a device read.
-    container.exec([
-      "sh",
-      "-c",
-      "dd if=/dev/zero of=/tmp/$$ bs=64k count=4 conv=fsync; rm /tmp/$$",
-    ]);
+    // For diskstats and partitions: a disk of its own, written to.
+    if (noDisk !== false) return;
+    directory = mkdtempSync(join(tmpdir(), "lxcfs-explain-"));
+    disk = new Disk(directory, 8);
+    countV1(container, disk);
+    const write = ["dd", "if=/dev/zero", `of=${disk.device}`, "bs=64k", "count=4"];
+    container.exec([...write, "oflag=direct"]);
   });
-  after(async () => await lab?.close());
+  after(async () => {
+    disk?.detach();
+    if (directory !== undefined) rmSync(directory, { recursive: true });
+    await lab?.close();
+  });
 
   const fieldsOf = (file: string): Field[] => {
     const args = ["explain", file, "--pid", String(container.initPid), "--json"];
@@ -95,6 +106,24 @@ void describe("explain", { skip: whyNoMounts() }, () => {
       quota?.rule ?? "",
       /^50000 us in 100000 us, cpu\.(?:max|cfs_quota_us) of \/.*, the tightest of \d+ levels/,
     );
+  });
+
+  void test("each column of a disk is told with the file that counts it", { skip: noDisk }, () => {
+    const name = disk?.device.replace("/dev/", "") ?? "";
+    const fields = new Map(fieldsOf("diskstats").map((field) => [field.name, field]));
+    const written = fields.get(`${name} sectors written`);
+    assert.equal(written?.value, String((4 * 65_536) / 512));
+    assert.match(
+      written?.rule ?? "",
+      /^(?:wbytes in io\.stat|blkio\.throttle\.\w+) of \/.* \/ 512/,
+    );
+    const counters = readFileSync("/proc/diskstats", "utf8").split("\n")[0]?.trim().split(/\s+/);
+    assert.equal(
+      [...fields.keys()].filter((each) => each.startsWith(`${name} `)).length,
+      (counters?.length ?? 0) - 3,
+    );
+    const partition = fieldsOf("partitions").find((field) => field.name === `${name} #blocks`);
+    assert.equal(partition?.value, String(8 * 1024));
   });
 
   void test("for people each file has its level", () => {

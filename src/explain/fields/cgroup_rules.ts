@@ -72,14 +72,14 @@ export function processesSource({ container: { paths } }: Evidence): Source | un
   return nearest(hierarchy, path, "cgroup.procs");
 }
 
+/** `undefined`: no level has such a file. */
 function nearest(hierarchy: Hierarchy, path: string, name: string): Source | undefined {
   const files = cgroupLevels(hierarchy, path).map((directory) => `${directory}/${name}`);
   const found = files.findIndex((file) => existsSync(file));
-  const file = files[Math.max(0, found)];
+  const file = files[found];
   if (file === undefined) return undefined;
   const words = `${baseName(file)} of ${cgroupOf(file)}`;
-  const { version } = hierarchy;
-  return { file, level: Math.max(0, found) + 1, version, words };
+  return { file, level: found + 1, version: hierarchy.version, words };
 }
 
 /** A field's rule, for what one file tells. @param what said before the file, if anything */

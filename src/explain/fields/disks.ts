@@ -1,7 +1,7 @@
 /** Where each column of /proc/diskstats and /proc/partitions comes from. */
 import type { DISK_COLUMN } from "../../host/diskstats.ts";
 import type { Explanation, Field } from "../field.ts";
-import { type Evidence, type Names, sourceOf, sourceRule, type Why } from "./cgroup_rules.ts";
+import { type Evidence, sourceOf, sourceRule, type Why } from "./cgroup_rules.ts";
 
 type Column = keyof typeof DISK_COLUMN;
 
@@ -101,14 +101,14 @@ function columnRule(evidence: Evidence, column: Column): Why {
   const source = SOURCES[column];
   if (source === undefined) return { rule: "no cgroup counts it" };
   const [v1, v2, how] = source;
-  const names: Names = [v1, "io.stat"];
-  const found = sourceOf(evidence, "blkio", names);
-  if (found === undefined) return { rule: "it is in no cgroup that counts I/O" };
+  const found = sourceOf(evidence, "blkio", [v1, "io.stat"]);
+  if (found === undefined) return { rule: "no cgroup counts it here" };
   const { file, level, words, version } = found;
   if (version === 2) {
     if (v2 === "") return { rule: "no cgroup v2 counts it" };
     return { rule: `${v2} in ${words}${how}`, file, level };
   }
-  const or = v1.startsWith(THROTTLE) ? `, or ${v1.replace(THROTTLE, BFQ)} where that is more` : "";
-  return { rule: `${words}${how}${or}`, file, level };
+  const bfq = v1.replace(THROTTLE, BFQ);
+  const both = bfq !== v1 && sourceOf(evidence, "blkio", [bfq, ""]) !== undefined;
+  return { rule: `${words}${how}${both ? `, or ${bfq} where that is more` : ""}`, file, level };
 }
