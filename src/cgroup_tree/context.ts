@@ -19,10 +19,11 @@ import {
   V2_DELEGATABLE,
 } from "./decide.ts";
 import { type MountedHierarchy, openHierarchies } from "./hierarchies.ts";
+import { KnownNumbers } from "./known_numbers.ts";
 import type { Identity } from "./identity.ts";
 import type { FileNames } from "./names.ts";
 import { nodeOf } from "./node.ts";
-import { KnownNumbers, PidNamespace } from "./pids.ts";
+import { PidNamespace } from "./pids.ts";
 import { Cgroups } from "./tree.ts";
 
 export interface CgroupTreeOptions {

@@ -9,9 +9,10 @@ import { localOf, MAX_LOCAL, nodeHigh, nodeLow, ownerOf } from "../vfs/node_id.t
 import { Acting } from "./act_as.ts";
 import { direntsOf, parseDirents } from "./dirents.ts";
 import { nameOf, slotOf } from "./hierarchies.ts";
+import { KnownNumbers } from "./known_numbers.ts";
 import { FileNames, NAMES_BYTES } from "./names.ts";
 import { isCgroupNode, localOfNode, MAX_NAMES, nodeOf, SLOTS } from "./node.ts";
-import { KnownNumbers, PidNamespace, translateList } from "./pids.ts";
+import { PidNamespace, translateList } from "./pids.ts";
 
 const root = process.getuid?.() === 0 ? false : "needs root";
 

@@ -15,10 +15,10 @@ import { errnoName } from "../../src/sys/errno.ts";
 import type { Container } from "../support/container.ts";
 import { type Lab, whyNoMounts } from "../support/lab.ts";
 import { Probe, whyNoProbe } from "./probe.ts";
-import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
+import { hierarchyNames, isEmulated, openLab, type Tree, treeOf } from "./trees.ts";
 
 const RUN_MS = Number(process.env["LXCFS_FUZZ_MS"] ?? 6000);
-const ROUND = 60;
+const ROUND = isEmulated ? 15 : 60;
 const NAMES = ["a", "b", "c"];
 const CALLS = [
   ..."mkdir mkdir mkdir rmdir rmdir stat open-directory chmod write:0 read rename unlink".split(

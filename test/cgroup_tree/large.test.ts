@@ -8,10 +8,8 @@ import { type Lab, whyNoMounts } from "../support/lab.ts";
 import { run } from "../support/run.ts";
 import { waitFor } from "../support/wait.ts";
 import { Probe, whyNoProbe } from "./probe.ts";
-import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
+import { hierarchyNames, isEmulated, openLab, type Tree, treeOf } from "./trees.ts";
 
-/** Set in emulation, where a process costs 20 ms and no time means anything. */
-const isEmulated = Number(process.env["LXCFS_TEST_PATIENCE"] ?? 1) > 1;
 const PROCESSES = isEmulated ? 1000 : 10_000;
 /** The best of several reads: what it costs, not what else this machine does. */
 const READ_MS = isEmulated ? Infinity : 100;

@@ -12,6 +12,8 @@ import { startLxc } from "./lxc.ts";
 import type { RunningContainer } from "./systemd_container.ts";
 
 const NAME = "tree";
+/** Every step of systemd's goes through our tree, in emulation: 110 s were seen on a busy machine. */
+const BOOT_MS = 45_000;
 
 /** Our tree bound where the kernel's would be. */
 function mounts(mountpoint: string): string[] {
@@ -36,7 +38,12 @@ describe(
     before(async () => {
       server = await startServer({ args: ["--enable-cgroup"] });
       const limits = { memoryMib: 256, cpus: "0-1", mountpoint: server.mountpoint };
-      container = await startLxc({ name: NAME, ...limits, config: mounts(server.mountpoint) });
+      container = await startLxc({
+        name: NAME,
+        ...limits,
+        bootMs: BOOT_MS,
+        config: mounts(server.mountpoint),
+      });
     });
     after(async () => {
       container?.stop();

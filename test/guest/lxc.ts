@@ -22,6 +22,8 @@ export interface LxcOptions {
   readonly idBase?: number;
   /** Our filesystem, whose files the container gets. */
   readonly mountpoint: string;
+  /** How long its systemd may take to boot. @default as any program */
+  readonly bootMs?: number;
   /** Further lines of the configuration. */
   readonly config?: readonly string[];
 }
@@ -46,7 +48,7 @@ export async function startLxc(options: LxcOptions): Promise<RunningContainer> {
     const config = join(folder, "config");
     writeFileSync(config, configuration(options, root?.path ?? CONTAINER_ROOT));
     run([...lxc("lxc-start"), "-f", config, "-l", "INFO", "-o", join(folder, "log")]);
-    await booted(name, [...lxc("lxc-attach"), "--"]);
+    await booted(name, [...lxc("lxc-attach"), "--"], options.bootMs);
     const initPid = Number(run([...lxc("lxc-info"), "-p", "-H"]));
     return { ...container, initPid, exec: (argv) => run([...lxc("lxc-attach"), "--", ...argv]) };
   } catch (error) {

@@ -35,14 +35,18 @@ export function throwAwayRoot(): { path: string; remove: () => void } {
 }
 
 /** Waits until systemd says that it has booted: "running", or "degraded" if a unit failed. */
-export async function booted(name: string, command: readonly string[]): Promise<string> {
+export async function booted(
+  name: string,
+  command: readonly string[],
+  bootMs: number = START_MS,
+): Promise<string> {
   return await waitFor(
     `systemd of ${name} has booted`,
     () => {
       const state = tryRun([...command, "systemctl", "is-system-running"]).stdout.trim();
       return state === "running" || state === "degraded" ? state : undefined;
     },
-    START_MS,
+    bootMs,
     300,
   );
 }
