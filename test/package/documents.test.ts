@@ -101,9 +101,10 @@ void describe("commands of install.md", { skip: noInstall.length > 0 && noInstal
     const debian = section("Debian and Ubuntu", INSTALL);
     inCheckout(debian.command("npm ci"));
     assert.match(inCheckout("bin/lxcfs --version"), /^"\d+\.\d+\.\d+"\n$/);
-    // The same first command, in three places.
+    // The same first command, in four places.
     for (const [title, page] of [
       ["From a checkout", INSTALL],
+      ["npm", INSTALL],
       ["Run it", README],
     ] as const) {
       assert.equal(

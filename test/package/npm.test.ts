@@ -4,12 +4,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { section } from "../runtimes/document.ts";
 import { Container } from "../support/container.ts";
 import { whyNoMounts } from "../support/lab.ts";
 import { keyedNumbers } from "../support/parse.ts";
 import { projectRoot } from "../support/project.ts";
 import { installed, run } from "../support/run.ts";
 import { Server } from "../support/server.ts";
+
+const document = section("npm", "docs/install.md");
 
 void describe("the npm package", { skip: installed("npm") ? false : "needs npm" }, () => {
   let directory: string;
@@ -18,11 +21,11 @@ void describe("the npm package", { skip: installed("npm") ? false : "needs npm" 
 
   before(() => {
     directory = mkdtempSync(join(tmpdir(), "lxcfs-npm-"));
-    const pack = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", directory];
-    const name = run(["sh", "-c", `cd '${projectRoot}' && exec "$@"`, "sh", ...pack]).trim();
+    const pack = `${document.command("npm pack")} --silent --pack-destination ${directory}`;
+    const name = run(["sh", "-c", `cd '${projectRoot}' && ${pack}`]).trim();
     tarball = join(directory, name.split("\n").at(-1) ?? "");
-    const install = ["npm", "install", "-g", "--ignore-scripts", "--no-audit", "--no-fund"];
-    run([...install, "--prefix", join(directory, "prefix"), tarball], { timeoutMs: 120_000 });
+    const install = `${document.command("npm install")} --prefix ${directory}/prefix`;
+    run(["sh", "-c", `cd '${directory}' && ${install}`], { timeoutMs: 120_000 });
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
 
