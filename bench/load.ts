@@ -35,7 +35,7 @@ export interface LoadOptions {
 }
 
 /** Compiles `bench/<name>.c` unless that is done; @returns the program's path. */
-export function compiled(name: "load" | "fleet" | "many"): string {
+export function compiled(name: "load" | "fleet" | "many" | "floor"): string {
   const directory = join(projectRoot, ".cache/bench");
   mkdirSync(directory, { recursive: true });
   const program = join(directory, name);

@@ -1,9 +1,8 @@
 /** One measured case and its rounds. */
 import type { Container } from "../test/support/container.ts";
-import type { Server } from "../test/support/server.ts";
 import { type LoadOptions, type LoadResult, runLoad } from "./load.ts";
 import { cpuTimeNs } from "./processes.ts";
-import type { SubjectName } from "./subjects.ts";
+import type { Serving, SubjectName } from "./subjects.ts";
 
 /** What was done: the same case of two subjects can be compared. */
 export interface Case {
@@ -79,7 +78,7 @@ export function measure(
   container: Container,
   path: string,
   options: LoadOptions,
-  server: Server | undefined,
+  server: Serving | undefined,
 ): Round {
   const before = server && cpuTimeNs(server.pids());
   const result = runLoad(container, path, options);

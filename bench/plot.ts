@@ -2,12 +2,13 @@
 import { type BenchResult, type Figure, figure, find } from "./result.ts";
 import { SUBJECT_TITLES, type SubjectName } from "./subjects.ts";
 
-const SUBJECTS: readonly SubjectName[] = ["ours", "attached", "peer", "null", "kernel"];
+const SUBJECTS: readonly SubjectName[] = ["ours", "attached", "peer", "null", "floor", "kernel"];
 const COLOURS: Readonly<Record<SubjectName, string>> = {
   ours: "#2563eb",
   attached: "#0d9488",
   peer: "#d97706",
   null: "#94a3b8",
+  floor: "#475569",
   kernel: "#475569",
 };
 

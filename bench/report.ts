@@ -54,12 +54,14 @@ export function report(result: BenchResult): string {
 export function reportVerdicts(verdicts: readonly Verdict[]): string {
   const words = { true: "met", false: "MISSED", undefined: "not measured" };
   return verdicts
-    .map(({ target, wanted, measured, met }) =>
+    .map(({ target, wanted, measured, met, floor }) =>
       [
         words[`${met}`].padEnd(13),
         (measured?.toFixed(2) ?? "-").padStart(8),
         wanted.padEnd(8),
-        target,
+        met === false && floor !== undefined
+          ? `${target} (the floor: ${floor.toFixed(2)})`
+          : target,
       ].join(" "),
     )
     .join("\n");

@@ -1,5 +1,6 @@
 /**
- * The benchmark: this project, Debian's lxcfs, a null file on our mount and the kernel's own files,
+ * The benchmark: this project, Debian's lxcfs, a null file on our mount, the floor of all servers in
+ * user space and the kernel's own files,
  * read from inside the same containers, in turn. See docs/performance.md.
  */
 import { mkdirSync, writeFileSync } from "node:fs";

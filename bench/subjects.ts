@@ -9,19 +9,22 @@ import type { Limits } from "../test/support/cgroup_tree.ts";
 import { guardWith } from "../test/support/guard.ts";
 import { run } from "../test/support/run.ts";
 import { Server } from "../test/support/server.ts";
+import { Floor } from "./floor.ts";
 import type { Options } from "./options.ts";
 
 /**
  * `ours`: by caller; `attached`: the container's own node on our mount, as attach and the hooks bind
- * it; `null`: an empty file on our mount; `kernel`: the container's own procfs.
+ * it; `null`: an empty file on our mount; `floor`: the least any server in user space costs (floor.c);
+ * `kernel`: the container's own procfs.
  */
-export type SubjectName = "ours" | "peer" | "null" | "attached" | "kernel";
+export type SubjectName = "ours" | "peer" | "null" | "floor" | "attached" | "kernel";
 
 /** Names for people. */
 export const SUBJECT_TITLES: Readonly<Record<SubjectName, string>> = {
   ours: "lxcfs-ts",
   peer: "lxcfs (C)",
   null: "null file",
+  floor: "floor (C)",
   attached: "lxcfs-ts, attached",
   kernel: "kernel",
 };
@@ -29,14 +32,22 @@ export const SUBJECT_TITLES: Readonly<Record<SubjectName, string>> = {
 /** Our null file: answered from the same loop, without any content. */
 export const NULL_FILE = ".null";
 
-/** The servers under comparison; either may be left out. */
+/** What serves a subject, for its CPU time and memory. */
+export interface Serving {
+  /** Its living processes. */
+  pids(): number[];
+}
+
+/** The servers under comparison; ours and the peer may be left out. */
 export class Servers {
   readonly ours: Server | undefined;
   readonly peer: Server | undefined;
+  readonly floor: Floor;
 
-  private constructor(ours: Server | undefined, peer: Server | undefined) {
+  private constructor(ours: Server | undefined, peer: Server | undefined, floor: Floor) {
     this.ours = ours;
     this.peer = peer;
+    this.floor = floor;
   }
 
   /** @param further arguments for ours, after those of the command line */
@@ -44,18 +55,22 @@ export class Servers {
     const args = [...options.serverArgs, ...further];
     const ours = options.noOurs ? undefined : await Server.start({ args });
     const peer = options.noPeer ? undefined : await Server.start({ kind: "peer" });
-    return new Servers(ours, peer);
+    return new Servers(ours, peer, await Floor.start());
   }
 
   /** The server that answers for a subject; the kernel has none. */
-  of(subject: SubjectName): Server | undefined {
+  of(subject: "ours" | "peer"): Server | undefined;
+  of(subject: SubjectName): Serving | undefined;
+  of(subject: SubjectName): Serving | undefined {
     if (subject === "kernel") return undefined;
+    if (subject === "floor") return this.floor;
     return subject === "peer" ? this.peer : this.ours;
   }
 
   async stop(): Promise<void> {
     await this.ours?.stop();
     await this.peer?.stop();
+    this.floor.stop();
   }
 }
 
@@ -95,6 +110,7 @@ export class Stage {
         const server = servers.of(subject);
         if (server) offer(subject, file, join(server.mountpoint, file));
       }
+      offer("floor", file, servers.floor.file);
       if (servers.ours) offer("null", file, join(servers.ours.mountpoint, NULL_FILE));
       paths.set(`kernel ${file}`, `/${file}`);
     }

@@ -9,6 +9,8 @@ export interface Verdict {
   readonly wanted: string;
   readonly measured: number | undefined;
   readonly met: boolean | undefined;
+  /** What the floor reaches in the same rounds: no server in user space can do better. */
+  readonly floor?: number;
 }
 
 /** Every target, judged by the median of the rounds' own ratios. */
@@ -31,7 +33,11 @@ function againstPeer(result: BenchResult): Verdict[] {
       const of = { scenario: "read", file, mode: "open", readers } as const;
       const title = `${file}: ${FIGURE_TITLES[figure]}, ${readers} readers, to lxcfs`;
       const from = { ...of, subject: "ours" } as const;
-      return relative(result, title, figure, from, { ...of, subject: "peer" }, wanted);
+      const peer = { ...of, subject: "peer" } as const;
+      const { file: _, ...anyFile } = of;
+      const floor = ratio(result, figure, { ...anyFile, subject: "floor" }, peer)?.median;
+      const verdict = relative(result, title, figure, from, peer, wanted);
+      return floor === undefined ? verdict : { ...verdict, floor };
     };
     const throughput = file === "proc/meminfo" || file === "proc/stat" ? 4 : 3;
     return [

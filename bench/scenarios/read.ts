@@ -10,7 +10,7 @@ import { type Servers, Stage, type SubjectName } from "../subjects.ts";
 
 const MEMORY_BYTES = 256 << 20;
 const DEPTH = 4;
-const SUBJECTS: readonly SubjectName[] = ["ours", "peer", "attached", "null", "kernel"];
+const SUBJECTS: readonly SubjectName[] = ["ours", "peer", "attached", "null", "floor", "kernel"];
 
 export async function runReads(
   servers: Servers,
@@ -44,13 +44,13 @@ export async function runReads(
   }
 }
 
-/** The null file is the same whatever it stands beside: once is enough. */
+/** Files without content are the same whatever they stand beside: once is enough. */
 function isRepeated(subject: SubjectName, file: string, options: Options): boolean {
-  return subject === "null" && file !== options.files[0];
+  return (subject === "null" || subject === "floor") && file !== options.files[0];
 }
 
 function checksOf(subject: SubjectName, file: string): string[] {
-  if (subject === "null") return ["-e"];
+  if (subject === "null" || subject === "floor") return ["-e"];
   const hostKb = /^MemTotal: +(\d+)/.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
   return checksFor(file, subject === "kernel" ? Number(hostKb) : MEMORY_BYTES / 1024);
 }
