@@ -4,9 +4,9 @@
  * Linux 6.11 translates a pid on request (ioctl_nsfs(2), NS_GET_TGID_FROM_PIDNS). Before that, it is
  * searched for where it nearly always is: among the caller's ancestors, then everywhere.
  */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { parseProcessStatus } from "../host/proc_status.ts";
-import { ioctlNumber } from "../sys/native.ts";
+import { inodeOf, ioctlNumber } from "../sys/native.ts";
 import { tryReadFile } from "../sys/read.ts";
 import type { HostPid, PidNamespaceId } from "../sys/ids.ts";
 
@@ -23,11 +23,8 @@ export function pidNamespaceOf(procRoot: string, pid: number): PidNamespaceId | 
 
 /** The number of one of a process's namespaces, `kind` as in /proc/<pid>/ns. */
 export function namespaceOf(procRoot: string, pid: number, kind: string): number | undefined {
-  try {
-    return statSync(`${procRoot}/${pid}/ns/${kind}`, { throwIfNoEntry: false })?.ino;
-  } catch {
-    return undefined;
-  }
+  const inode = inodeOf(`${procRoot}/${pid}/ns/${kind}`);
+  return inode < 0 ? undefined : inode;
 }
 
 /**

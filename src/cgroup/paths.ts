@@ -2,8 +2,8 @@
  * From the text of `/proc/<pid>/cgroup` to cgroup directories, and from a directory to the levels
  * above it.
  */
-import { statSync } from "node:fs";
 import { parseProcCgroup } from "../host/proc_cgroup.ts";
+import { inodeOf } from "../sys/native.ts";
 import type { CgroupLayout } from "./layout.ts";
 import type { CgroupPaths, Hierarchy } from "./types.ts";
 
@@ -68,11 +68,8 @@ export function cgroupId(hierarchy: Hierarchy, path: string, root = ""): number 
 
 /** Inode number of a directory, `undefined` if it does not exist. */
 export function directoryId(directory: string): number | undefined {
-  try {
-    return statSync(directory, { throwIfNoEntry: false })?.ino;
-  } catch {
-    return undefined;
-  }
+  const inode = inodeOf(directory);
+  return inode < 0 ? undefined : inode;
 }
 
 function names(path: string): string[] {

@@ -2,8 +2,8 @@
  * A kernel file that is kept open and read again by pread: half the cost of open + read + close.
  * Opened at the first read; an object that has gone (ENODEV, ENOENT, ESRCH) reads as `undefined`.
  */
-import { closeSync, openSync } from "node:fs";
-import { readFd, readOneRecord } from "./read.ts";
+import { closeFd, openForReading } from "./native.ts";
+import { readFd, readOneRecord, refuseExhaustion } from "./read.ts";
 
 /** One file under one path. Not to be shared between threads. */
 export class HeldFile {
@@ -17,10 +17,20 @@ export class HeldFile {
     this.#read = oneRecord ? readOneRecord : readFd;
   }
 
-  /** The whole text as it is now, or `undefined` if the file is missing, unreadable or gone. */
+  /**
+   * The whole text as it is now, or `undefined` if the file is missing, unreadable or gone.
+   * @throws SystemError if this process may open no more files: that says nothing about this one
+   */
   read(): string | undefined {
+    if (this.#fd < 0) {
+      const fd = openForReading(this.path);
+      if (fd < 0) {
+        refuseExhaustion(this.path, -fd);
+        return undefined;
+      }
+      this.#fd = fd;
+    }
     try {
-      if (this.#fd < 0) this.#fd = openSync(this.path, "r");
       return this.#read(this.#fd);
     } catch {
       this.close();
@@ -33,6 +43,6 @@ export class HeldFile {
     if (this.#fd < 0) return;
     const fd = this.#fd;
     this.#fd = -1;
-    closeSync(fd);
+    closeFd(fd);
   }
 }

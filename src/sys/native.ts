@@ -37,6 +37,8 @@ const fn = {
   read: libc.func("int read(int, void*, int)"),
   write: libc.func("int write(int, const void*, int)"),
   pread: libc.func("int pread64(int, void*, int, int64_t)"),
+  open: libc.func("int open64(const char*, int)"),
+  statx: libc.func("int statx(int, const char*, int, uint, void*)"),
   clock_gettime: libc.func("int clock_gettime(int, void*)"),
   eventfd: libc.func("int eventfd(uint, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
@@ -402,6 +404,27 @@ export function ioctl(fd: number, request: number, argument: Buffer): number {
 export function readInto(fd: number, buffer: Uint8Array, lengthBytes: number): number {
   const count = fn.read(fd, buffer, lengthBytes) as number;
   return count < 0 ? -koffi.errno() : count;
+}
+
+/**
+ * open(2) for reading; closed on exec. Node's own makes an error object, with a stack, of each file
+ * that is not there, which costs more than all the rest.
+ * @returns a descriptor for `closeFd`, or a negative errno
+ */
+export function openForReading(path: string): number {
+  const fd = fn.open(path, O_RDONLY_CLOEXEC) as number;
+  return fd < 0 ? -koffi.errno() : fd;
+}
+
+const O_RDONLY_CLOEXEC = 0o2000000;
+const STATX_INO = 0x100;
+/** `struct statx`: its inode number is at byte 32. */
+const statxBuffer = Buffer.alloc(256);
+
+/** Inode number of what is at `path`, links followed. @returns a negative errno where there is none */
+export function inodeOf(path: string): number {
+  if (fn.statx(AT_FDCWD, path, 0, STATX_INO, statxBuffer) !== 0) return -koffi.errno();
+  return statxBuffer.readUInt32LE(32) + statxBuffer.readUInt32LE(36) * 2 ** 32;
 }
 
 /** pread(2) into `buffer` from `at` on. @returns bytes read, or a negative errno */

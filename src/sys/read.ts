@@ -2,9 +2,8 @@
  * Bounded reads of kernel files. `stat` is never asked for a size (procfs says 0, sysfs 4096), and
  * nothing is read without a limit.
  */
-import { closeSync, openSync } from "node:fs";
-import { SystemError } from "./errno.ts";
-import { preadInto } from "./native.ts";
+import { errno, SystemError } from "./errno.ts";
+import { closeFd, openForReading, preadInto } from "./native.ts";
 
 /** No kernel file that is read whole is larger than this. */
 export const MAX_KERNEL_FILE_BYTES: number = 4 << 20;
@@ -56,19 +55,35 @@ export function readFd(fd: number, maxBytes?: number): string {
 
 /** Reads a whole kernel file. @throws whatever open(2) or read(2) say */
 export function readFile(path: string, maxBytes?: number): string {
-  const fd = openSync(path, "r");
+  const fd = openForReading(path);
+  if (fd < 0) throw new SystemError(`open ${path}`, -fd);
   try {
     return readFd(fd, maxBytes);
   } finally {
-    closeSync(fd);
+    closeFd(fd);
   }
 }
 
-/** Reads a whole kernel file, or nothing where it is missing, unreadable or its object is gone. */
+/**
+ * Reads a whole kernel file, or nothing where it is missing, unreadable or its object is gone.
+ * @throws SystemError if this process may open no more files: that says nothing about this one
+ */
 export function tryReadFile(path: string, maxBytes?: number): string | undefined {
-  try {
-    return readFile(path, maxBytes);
-  } catch {
+  const fd = openForReading(path);
+  if (fd < 0) {
+    refuseExhaustion(path, -fd);
     return undefined;
   }
+  try {
+    return readFd(fd, maxBytes);
+  } catch {
+    return undefined;
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** A limit that cannot be looked at must not be taken for none. @throws SystemError */
+export function refuseExhaustion(path: string, code: number): void {
+  if (code === errno.EMFILE || code === errno.ENFILE) throw new SystemError(`open ${path}`, code);
 }

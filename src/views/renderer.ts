@@ -90,7 +90,7 @@ export class Renderer {
     if (item === undefined) return undefined;
     if (kept === undefined || kept.tookMs > SLOW_MS) this.#options.onSlow?.();
     const making = newest.begin(key, local, atMs);
-    const made = this.#make(container, item);
+    const made = this.#make(container, item, kept !== undefined);
     newest.end(making);
     if (made === undefined) return kept?.text;
     const keeps = kept ?? { buffer: NOTHING, text: NOTHING, making, atMs, tookMs: 0 };
@@ -116,13 +116,15 @@ export class Renderer {
     return texts;
   }
 
-  #make(container: Container | undefined, item: Item): string | undefined {
+  /** @param hasLast whether a text of this file was made before, which is better than the host's */
+  #make(container: Container | undefined, item: Item, hasLast: boolean): string | undefined {
     if (container !== undefined) {
       try {
         const text = this.#own(this.#options.machineOf(container), item);
         if (text !== undefined) return text;
       } catch (error) {
         this.#options.onError(error, item.path);
+        if (hasLast) return undefined;
       }
     }
     return this.#hosts(item);
