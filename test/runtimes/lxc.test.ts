@@ -1,6 +1,7 @@
 /** LXC from Debian's package, a container made by its busybox template, the page's installation. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { waitFor } from "../support/wait.ts";
 import { section, serveCommand } from "./document.ts";
 import { Machine, whyNoMachine } from "./machine.ts";
 import { assertLimited, assertUnlimited } from "./support.ts";
@@ -62,6 +63,37 @@ void describe("LXC", { skip: whyNoMachine("lxc-start", "lxc-create") }, () => {
       }
       const pressure = "lxc-attach -n web -- head -1 /proc/pressure/memory";
       assert.match(machine.run(pressure), /^some avg10=/);
+    } finally {
+      machine.try("lxc-stop -k -n web");
+    }
+  });
+
+  void test("a container that reboots has its files and a new age in its next life", async () => {
+    const hook = "/usr/share/lxcfs/lxc.reboot.hook";
+    machine.run(`sed -i '1a echo "$LXC_TARGET" >>/run/targets' ${hook}`);
+    start();
+    try {
+      const uptime = (): number =>
+        Number(machine.run("lxc-attach -n web -- cat /proc/uptime").split(" ")[0]);
+      await waitFor("it is some seconds old", () => uptime() > 3, 20_000, 300);
+      const before = machine.run("lxc-info -n web -pH");
+      const beganMs = performance.now();
+      machine.try("lxc-attach -n web -- reboot -f");
+      await waitFor(
+        "its next life",
+        () => ![before, ""].includes(machine.try("lxc-info -n web -pH").stdout),
+        30_000,
+        200,
+      );
+      await waitFor(
+        "it can be entered",
+        () => machine.try("lxc-attach -n web -- true").status === 0,
+      );
+      const age = uptime();
+      const sinceSeconds = (performance.now() - beganMs) / 1000;
+      assert.ok(age < sinceSeconds, `${age} s old, ${sinceSeconds} s after the reboot`);
+      assertLimited(memTotal());
+      assert.equal(machine.run("cat /run/targets"), "reboot\n");
     } finally {
       machine.try("lxc-stop -k -n web");
     }
