@@ -42,6 +42,8 @@ need unshare util-linux
 need mount mount
 need nsenter util-linux
 need getconf libc-bin
+[ -e /usr/lib/python3/dist-packages/prometheus_client/parser.py ] ||
+  missing="$missing python3-prometheus-client"
 
 [ -n "$missing" ] || exit 0
 

@@ -77,6 +77,11 @@ export class CallerResolver {
     return container;
   }
 
+  /** Pid namespaces that are known. */
+  get size(): number {
+    return this.#namespaces.size;
+  }
+
   /** Gives all descriptors back. */
   close(): void {
     for (const namespace of this.#namespaces.values()) closeNamespace(namespace);

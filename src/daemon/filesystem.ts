@@ -23,6 +23,7 @@ import { Renderer } from "../views/renderer.ts";
 import { itemOf } from "../views/tree.ts";
 import type { ViewConfig } from "./config.ts";
 import { containerOf, ContainerSource } from "./container_source.ts";
+import type { CacheSizesRow } from "./cache_sizes.ts";
 import type { CounterRow } from "./counters.ts";
 import { CachedSource } from "./cached_source.ts";
 import { dispatch } from "./dispatch.ts";
@@ -51,6 +52,8 @@ export interface FilesystemContext {
   readonly row: CounterRow;
   /** Where this thread counts by container. */
   readonly readers: ReaderRow;
+  /** Where this thread notes how much it keeps. */
+  readonly sizes: CacheSizesRow;
   /**
    * True while it answers a request whose thread hangs, perhaps over the caller's own cgroup: such a
    * one gets the host's values.
@@ -121,8 +124,9 @@ export function createFilesystem(context: FilesystemContext): Operations {
   const world = createWorld(view, state);
   const placeOf = placesOf(context);
   const openFiles = openFilesOf(state);
+  const { source, noteSizes } = createSource(context, world, view.freshnessMs);
   const files = filesystemOf({
-    source: createSource(context, world, view.freshnessMs),
+    source,
     openFiles,
     events: new PressureTriggers({
       table: view.psiPoll ? new TriggerTable(state) : undefined,
@@ -134,6 +138,7 @@ export function createFilesystem(context: FilesystemContext): Operations {
       context.readers.count(containerOf(reader));
       const result = context.late() ? "late" : "ok";
       row.count(placeOf(local), answered ? result : "error");
+      noteSizes();
     },
   });
   if (!view.cgroupTree) return files;
@@ -158,7 +163,8 @@ export function createCachedFilesystem(
   const { view, state, row } = context;
   const world = createWorld(view, state);
   // Each page is made when it is asked for: how old it gets is the cache's time alone.
-  const source = new CachedSource(createSource(context, world, 0), fixedSizes(world.host));
+  const made = createSource(context, world, 0);
+  const source = new CachedSource(made.source, fixedSizes(world.host));
   const placeOf = placesOf(context);
   const one = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
   return cachedFilesystemOf({
@@ -172,6 +178,7 @@ export function createCachedFilesystem(
     onRead: (local, answered, reader) => {
       context.readers.count(reader);
       row.count(placeOf(local), answered ? "ok" : "error");
+      made.noteSizes();
     },
   });
 }
@@ -180,8 +187,8 @@ function createSource(
   context: FilesystemContext,
   { host, registry, resolver, machineOf }: ContainerWorld,
   freshnessMs: number,
-): ContainerSource {
-  const { state, log } = context;
+): { readonly source: ContainerSource; readonly noteSizes: () => void } {
+  const { state, log, sizes } = context;
   const renderer = new Renderer({
     host,
     machineOf,
@@ -194,7 +201,7 @@ function createSource(
       log.warn("a file could not be made and was replaced", { path, cause });
     },
   });
-  return new ContainerSource({
+  const source = new ContainerSource({
     resolver,
     registry,
     renderer,
@@ -203,6 +210,7 @@ function createSource(
     hostView: () => state.get("hostView") !== 0 || context.late(),
     cgroupTree: context.view.cgroupTree,
   });
+  return { source, noteSizes: () => sizes.note(registry.size, resolver.size, renderer.size) };
 }
 
 /** Place of each file in the request counters, looked up once. */

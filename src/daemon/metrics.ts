@@ -5,7 +5,9 @@
  */
 import { readdirSync } from "node:fs";
 import { keyToName, type ContainerKey } from "../caller/container_key.ts";
+import { cacheSizes } from "./cache_sizes.ts";
 import { type Counters, LATENCY_BOUNDS_US, RESULTS } from "./counters.ts";
+import { historyOf, openFilesOf } from "./filesystem_memory.ts";
 import type { SharedState, StateWord } from "./state.ts";
 import { topReaders } from "./top_readers.ts";
 
@@ -24,7 +26,7 @@ const WORD_METRICS: readonly (readonly [StateWord, string, Kind, string])[] = [
   ["mountsAdopted", "mounts_adopted_total", "counter", "Mounts taken over from another server."],
   ["mountsHealed", "mounts_healed_total", "counter", "Dead mounts replaced in containers."],
   ["refusedCalls", "refused_calls_total", "counter", "System calls refused to serving threads."],
-  ["hostView", "host_view", "gauge", "1 while all callers are shown the host's values."],
+  ["hostView", "host_view", "gauge", "Whether all callers are shown the host's values."],
   ["startSeconds", "start_time_seconds", "gauge", "When the mount was made, Unix time."],
 ];
 
@@ -71,6 +73,20 @@ export function metricsText(state: SharedState, counters: Counters, workers: num
     sumUs / 1e6,
   );
   page.metric("workers", "gauge", "Serving threads.", [[{}, workers]]);
+  page.metric("containers_seen", "gauge", "Containers that have read and are still counted.", [
+    [{}, topReaders(state).length],
+  ]);
+  const sizes: Readonly<Record<string, number>> = {
+    ...cacheSizes(state),
+    history: historyOf(state).count(),
+    open_files: openFilesOf(state).count(),
+  };
+  page.metric(
+    "cache_entries",
+    "gauge",
+    "Entries of each cache, all serving threads together.",
+    Object.entries(sizes).map(([cache, entries]): [Labels, number] => [{ cache }, entries]),
+  );
   for (const [word, name, kind, help] of WORD_METRICS) {
     page.metric(name, kind, help, [[{}, state.get(word)]]);
   }

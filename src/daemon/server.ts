@@ -7,6 +7,7 @@ import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { exitNow, setInherit } from "../sys/native.ts";
 import { Logger } from "../sys/log.ts";
+import { ensureCacheSizes } from "./cache_sizes.ts";
 import type { CachedConnection } from "./cached_connection.ts";
 import type { DaemonConfig } from "./config.ts";
 import { ensureCounters } from "./counters.ts";
@@ -69,6 +70,7 @@ export class Server {
     ensureSlots(this.#state);
     ensureCounters(this.#state);
     ensureTopReaders(this.#state);
+    ensureCacheSizes(this.#state);
     ensureNegotiated(this.#state);
     ensureFilesystemMemory(this.#state);
     this.#pool = new WorkerPool("main", config, this.#state, this.#generation, this.#log, {

@@ -3,6 +3,7 @@
  * first request. Loaded while the workers start, and all of it at once: after an upgrade of the
  * installed files nothing of this version can be loaded any more.
  */
+import { rmSync } from "node:fs";
 import { DeviceChannel } from "../fuse/channel.ts";
 import { Notifier } from "../fuse/notify.ts";
 import { hasFlag, InitFlag } from "../fuse/wire/abi.ts";
@@ -67,9 +68,11 @@ export class Services {
     if (config.view.loadavg) startLoadSampling(config.view, state, log);
   }
 
-  /** Takes the mount and the socket away. */
+  /** Takes the mount and the sockets away. */
   end(): void {
     this.#control.remove();
+    const { metrics } = this.#config;
+    if (metrics.startsWith("/")) this.#host.inside(() => rmSync(metrics, { force: true }));
     const { mountpoint } = this.#config;
     try {
       this.#host.inside(() => {

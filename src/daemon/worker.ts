@@ -7,6 +7,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Logger } from "../sys/log.ts";
 import { POLL, pollFd } from "../sys/native.ts";
 import type { DaemonConfig } from "./config.ts";
+import { CacheSizesRow } from "./cache_sizes.ts";
 import { type Containment, containServingThread } from "./contain.ts";
 import { Counters } from "./counters.ts";
 import { type End, Engine } from "./engine.ts";
@@ -68,6 +69,7 @@ function work(order: WorkerOrder): void {
     place: (file) => counters.place(file),
     row,
     readers: new ReaderRow(state, order.slot),
+    sizes: new CacheSizesRow(state, order.slot),
     late: () => late,
     slow: () => lead.slow(),
   };

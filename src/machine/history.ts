@@ -98,6 +98,15 @@ export class HistoryTable {
     this.maxCpus = cpus;
   }
 
+  /** How many containers are remembered. */
+  count(): number {
+    let count = 0;
+    for (let at = 0; at < this.#directory.length; at += DIRECTORY_DOUBLES) {
+      if (this.#directory[at] !== 0) count++;
+    }
+    return count;
+  }
+
   /**
    * Runs `use` on the container's slot while no other thread or process does. `use` must not read
    * files. A slot that was not the container's before is all zeros but for its key.

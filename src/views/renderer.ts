@@ -102,6 +102,11 @@ export class Renderer {
     return keeps.text;
   }
 
+  /** Containers of which texts are kept. */
+  get size(): number {
+    return this.#kept.size;
+  }
+
   /** The last text made of a file, however old; for a request that cannot wait. */
   last(containerKey: number, local: number): Buffer | undefined {
     return this.#kept.get(containerKey)?.get(local)?.text;

@@ -362,29 +362,3 @@ void test("the holder needs under 2 MB, and both run with fewer rights than they
     server.kill();
   }
 });
-
-void test("metrics, health and readiness over HTTP, on a socket", async () => {
-  const socket = join(directory, "metrics.sock");
-  const server = await Server.start({ args: ["--metrics", socket] });
-  const get = (path: string): Result =>
-    tryRun(["curl", "-s", "-w", "%{http_code}", "--unix-socket", socket, `http://lxcfs${path}`]);
-  try {
-    readFileSync(join(server.mountpoint, "proc/uptime"));
-    await waitFor("the socket", () => existsSync(socket));
-    assert.equal(get("/healthz").stdout, "ok\n200");
-    assert.match(get("/readyz").stdout, /^ok \d+\.\d ms\n200$/);
-    assert.match(get("/nothing").stdout, /404$/);
-    const metrics = get("/metrics").stdout;
-    assert.match(metrics, /^lxcfs_requests_total\{file="proc\/uptime",result="ok"\} [1-9]/m);
-    assert.match(metrics, /^lxcfs_restarts_total 0$/m);
-    // The successor of a killed server answers at the same place, and its counters go on.
-    process.kill(statusOf(server).serverPid, "SIGKILL");
-    await waitFor("the counters go on", () =>
-      /^lxcfs_restarts_total 1$/m.test(get("/metrics").stdout),
-    );
-    assert.match(get("/metrics").stdout, /\{file="proc\/uptime",result="ok"\} [1-9]/);
-    await server.stop();
-  } finally {
-    server.kill();
-  }
-});

@@ -7,6 +7,7 @@ import type { Operations } from "../../src/fuse/operations.ts";
 import { Session } from "../../src/fuse/session.ts";
 import { checkAnswers } from "../../src/fuse/testing.ts";
 import { DEFAULT_VIEW } from "../../src/daemon/config.ts";
+import { CacheSizesRow, ensureCacheSizes } from "../../src/daemon/cache_sizes.ts";
 import { Counters, ensureCounters } from "../../src/daemon/counters.ts";
 import { createFilesystem } from "../../src/daemon/filesystem.ts";
 import { ensureFilesystemMemory } from "../../src/daemon/filesystem_memory.ts";
@@ -22,6 +23,7 @@ ensureSlots(state);
 ensureCounters(state);
 ensureTopReaders(state);
 ensureFilesystemMemory(state);
+ensureCacheSizes(state);
 const counters = new Counters(state);
 const complaints: string[] = [];
 export const operations: Operations = createFilesystem({
@@ -32,6 +34,7 @@ export const operations: Operations = createFilesystem({
   place: (file) => counters.place(file),
   row: counters.row(0),
   readers: new ReaderRow(state, 0),
+  sizes: new CacheSizesRow(state, 0),
   late: () => false,
   slow: () => {},
 });
