@@ -10,7 +10,8 @@
 static int waiting(void *unused) {
   (void)unused;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  for (;;) pause();
+  while (pause() < 0) continue;
+  return 0;
 }
 
 int main(int argc, char **argv) {

@@ -33,6 +33,8 @@ export interface CgroupTreeOptions {
   readonly openFiles: OpenFiles;
   /** CLOCK_MONOTONIC in milliseconds. */
   readonly nowMs: () => number;
+  /** Told before something that may take time: others may be served by another thread meanwhile. */
+  readonly slow: () => void;
 }
 
 /** One directory as one caller sees it. */
@@ -60,6 +62,7 @@ export class TreeContext {
   readonly callers: Callers;
   readonly acting: Acting;
   readonly knownNumbers: KnownNumbers;
+  readonly slow: () => void;
   /** Room for one answer of getdents64(2). */
   readonly direntBuffer: Buffer = Buffer.alloc(32 << 10);
   readonly #delegatable: ReadonlySet<string> = v2Delegatable();
@@ -72,6 +75,7 @@ export class TreeContext {
     this.openFiles = openFiles;
     this.cgroups = new Cgroups(openHierarchies(layout));
     this.callers = new Callers({ procRoot, layout, nowMs });
+    this.slow = options.slow;
     this.acting = new Acting();
     this.knownNumbers = new KnownNumbers(procRoot);
   }

@@ -64,10 +64,11 @@ export function attributesOf(stats: Stats, bytes: number = FILE_BYTES): Attribut
 }
 
 /** Attributes of what a request means, a directory or a file that is the caller's. */
-export function attributesOfSeen({ cgroups }: TreeContext, seen: Seen): Attributes {
+export function attributesOfSeen({ cgroups, slow }: TreeContext, seen: Seen): Attributes {
+  const isList = seen.file !== undefined && movesWhat(seen.file) !== undefined;
+  if (isList) slow();
   return cgroups.withDirectory(seen.mounted, seen.id, (fd) => {
     const stats = statIn(fd, seen);
-    const isList = seen.file !== undefined && movesWhat(seen.file) !== undefined;
     return attributesOf(stats, isList ? listBytes(fd, bytesOf(seen.file ?? "")) : FILE_BYTES);
   });
 }

@@ -148,6 +148,7 @@ export function createFilesystem(context: FilesystemContext): Operations {
     names: cgroupNamesOf(state),
     openFiles,
     nowMs: monotonicMs,
+    slow: () => context.slow(),
   });
   return dispatch({ files, tree, late: () => context.late(), slow: () => context.slow() });
 }
