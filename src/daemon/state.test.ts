@@ -3,6 +3,8 @@ import { closeSync } from "node:fs";
 import { test } from "node:test";
 import { memfdCreate } from "../sys/native.ts";
 import { ensureTopReaders } from "./top_readers.ts";
+import { ensureCacheSizes } from "./cache_sizes.ts";
+import { ensureFilesystemMemory } from "./filesystem_memory.ts";
 import { Counters, ensureCounters, LATENCY_BOUNDS_US } from "./counters.ts";
 import { metricsText } from "./metrics.ts";
 import { keepNegotiated, ensureNegotiated, negotiatedOf } from "./negotiated.ts";
@@ -91,7 +93,10 @@ void test("every slot is taken once", () => {
 
 void test("requests are counted by file, result and duration, over all threads", () => {
   const state = createState();
+  ensureSlots(state);
   ensureCounters(state);
+  ensureCacheSizes(state);
+  ensureFilesystemMemory(state);
   ensureTopReaders(state);
   const mine = new Counters(state);
   const theirs = new Counters(openState(state.fd));
