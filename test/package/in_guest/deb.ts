@@ -41,7 +41,8 @@ function mounts(): string[] {
 
 test("installed over Debian's lxcfs, the service is enabled, started, and answers", async () => {
   // The original serves, as on a host that is moved over.
-  sh("systemctl start lxcfs.service && mountpoint -q /var/lib/lxcfs");
+  sh("systemctl start lxcfs.service");
+  await waitFor("the original serves", () => mounts().length > 0, START_MS, 200);
   sh(`dpkg -i ${PACKAGES}/lxcfs-ts_9.0.0_amd64.deb`);
   assert.equal(unit("ActiveState"), "active");
   assert.equal(unit("UnitFileState"), "enabled");
