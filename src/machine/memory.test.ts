@@ -122,6 +122,12 @@ void test("v1 tells the kernel's memory as one sum: it is shown, and only once",
   assert.equal(v2("KernelStack"), MIB);
 });
 
+void test("slabs, which v2 tells by the byte, add up in KiB", () => {
+  const v2 = fieldsOf({ stat: { slabReclaimable: 5000, slabUnreclaimable: 9000 } });
+  const shownKib = (field: string): number => Math.floor(v2(field) / 1024);
+  assert.equal(shownKib("Slab"), shownKib("SReclaimable") + shownKib("SUnreclaim"));
+});
+
 void test("swap: bounded by the host, never less than used, none where none is accounted", () => {
   const swap = (given: Given, policy = POLICY): [number, number] => {
     const { totalBytes, freeBytes } = swapOf(readingOf(given), HOST, policy);

@@ -64,7 +64,8 @@ export function meminfoFields(
   const swap = swapOf(reading, host, policy);
   // v1 tells the kernel's memory only as one sum; slabs are the bulk of it.
   const slabUnreclaimable = stat.slabUnreclaimable + unsortedKernelBytes(stat);
-  const slab = stat.slabReclaimable + slabUnreclaimable;
+  // Slabs are told by the byte and shown in KiB: what is shown must add up.
+  const slab = wholeKib(stat.slabReclaimable) + wholeKib(slabUnreclaimable);
   // The kernel charges no cgroup for what was locked: it is at most what cannot be evicted.
   const mlocked = Math.min(stat.unevictable, host("Mlocked") ?? 0);
   const fields = new Map([
@@ -165,6 +166,10 @@ function commitLimitBytes(total: number, swapTotal: number, host: HostMemory): n
   const ratio = clamp(Math.abs(percent - whole) < 0.01 ? whole : percent, 0, 100);
   const pages = Math.floor((Math.floor(total / PAGE_BYTES) * ratio) / 100);
   return pages * PAGE_BYTES + swapTotal;
+}
+
+function wholeKib(bytes: number): number {
+  return Math.floor(bytes / 1024) * 1024;
 }
 
 function clamp(value: number, least: number, most: number): number {

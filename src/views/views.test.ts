@@ -80,7 +80,7 @@ function assertMemory(meminfo: ReturnType<typeof parseMeminfo>): void {
   assert.ok(get("MemFree") + get("Cached") <= get("MemTotal"));
   ordered("SwapFree", "SwapTotal");
   assert.equal(get("KReclaimable"), get("SReclaimable"));
-  assert.ok(Math.abs(get("SReclaimable") + get("SUnreclaim") - get("Slab")) <= 1);
+  assert.equal(get("Slab"), get("SReclaimable") + get("SUnreclaim"));
 }
 
 onEach("stat has the kernel's lines, and its rows sum up", {}, (captured) => {
