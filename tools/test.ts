@@ -6,19 +6,29 @@
  * Many tests measure time on a real machine, which may be busy with something else. So a file that
  * fails is run again, twice at most; if it passes then, it counts, and is named as unsteady at the end.
  *
- *     npm test                    everything
+ *     npm test                    everything but the long form of the virtual machines
+ *     npm test -- --all           that, too
  *     npm test -- unit fuse       these suites only
+ *
+ * With --minutes N no suite is begun after so many: what is left has failed, but for the long form of
+ * the virtual machines, which leaves out what there is no time for and counts it as skipped.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { closingLine, type Counts, countsOf, NO_COUNTS, sum, testLines } from "./counts.ts";
 
 interface Suite {
   readonly name: string;
   /** Where its tests lie below dist/; nothing for a check that is a program. */
   readonly folder?: string;
   readonly command?: readonly string[];
+  /** The program runs tests: it takes --counts FILE and --minutes N (test/vm/test_vm.ts). */
+  readonly counts?: boolean;
+  /** Runs only when it is named, or with --all. */
+  readonly long?: boolean;
   /** Tests that share no kernel state may run side by side. */
   readonly concurrency: number;
   /** Longest time one test file may take. */
@@ -26,11 +36,18 @@ interface Suite {
 }
 
 /** Longest time one file of a suite may take, where that is more than most need. */
-const SLOW_SECONDS: Readonly<Record<string, number>> = { vm: 1800, k8s: 900, package: 900 };
+const SLOW_SECONDS: Readonly<Record<string, number>> = { k8s: 900, package: 900 };
 const MOST_SECONDS = 500;
 
 /** How often a file that failed is run again. */
 const RUNS_AGAIN = 2;
+
+const REPORTER = join(import.meta.dirname, "reporter.js");
+
+const VM = [process.execPath, "dist/test/vm/test_vm.js"];
+
+/** "tools" are our own, and "vm" is what runs in machines. */
+const OTHER_NAMES: Readonly<Record<string, string>> = { tools: "programs", vm: "vm_runner" };
 
 const SUITES: readonly Suite[] = [
   check("lint", ["npm", "run", "-s", "lint"]),
@@ -39,12 +56,11 @@ const SUITES: readonly Suite[] = [
   { name: "tools", folder: "tools", concurrency: 2, timeoutSeconds: 120 },
   { name: "bench", folder: "bench", concurrency: 2, timeoutSeconds: 120 },
   ...folders().map((folder) => suite(folder)),
+  { ...check("vm", [...VM, "--short"]), counts: true },
+  { ...check("vm_long", VM), counts: true, long: true },
 ];
 
-/**
- * Folders of tests that run on this machine, in alphabetical order; the guest's run in virtual
- * machines (test/vm). The one of other people's programs is called so, for "tools" are our own.
- */
+/** Folders of tests that run on this machine, in alphabetical order; the guest's run in virtual machines. */
 function folders(): string[] {
   if (!existsSync("dist/test")) return [];
   return readdirSync("dist/test", { withFileTypes: true })
@@ -55,20 +71,12 @@ function folders(): string[] {
 
 function suite(folder: string): Suite {
   const timeoutSeconds = SLOW_SECONDS[folder] ?? MOST_SECONDS;
-  const name = folder === "tools" ? "programs" : folder;
+  const name = OTHER_NAMES[folder] ?? folder;
   return { name, folder: join("test", folder), concurrency: 1, timeoutSeconds };
 }
 
 function check(name: string, command: readonly string[]): Suite {
   return { name, command, concurrency: 1, timeoutSeconds: 600 };
-}
-
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-  /** Files that failed first and passed when they were run again. */
-  unsteady: string[];
 }
 
 /** Test files below `folder`, in a fixed order. */
@@ -80,39 +88,39 @@ function testFiles(folder: string): string[] {
     .toSorted();
 }
 
-function runCheck(command: readonly string[]): Counts {
+function runCheck({ command = [], counts = false }: Suite, minutesLeft: number): Counts {
   const [program = "", ...args] = command;
+  const folder = mkdtempSync(join(tmpdir(), "lxcfs-test-"));
+  const file = join(folder, "counts");
+  if (counts) args.push("--counts", file, "--minutes", minutesLeft.toFixed(2));
   const { status } = spawnSync(program, args, { stdio: "inherit" });
-  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0, unsteady: [] };
+  const given = counts && existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  rmSync(folder, { recursive: true, force: true });
+  if (given !== undefined) return JSON.parse(given) as Counts;
+  const ok = status === 0;
+  return { ...NO_COUNTS, passed: ok ? 1 : 0, failed: ok ? 0 : 1 };
 }
 
 /** Files that share no kernel state are run together, others one by one. */
 function runTests(files: readonly string[], each: Suite): Counts {
-  const total: Counts = { passed: 0, failed: 0, skipped: 0, unsteady: [] };
-  for (const group of each.concurrency > 1 ? [files] : files.map((file) => [file])) {
-    const first = runOnce(group, each);
-    let counts = first;
-    for (let again = 0; again < RUNS_AGAIN && counts.failed > 0; again++) {
-      counts = runOnce(group, each);
-    }
-    if (first.failed > 0 && counts.failed === 0) {
-      total.unsteady.push(group.length === 1 ? (group[0] ?? "") : each.name);
-    }
-    add(total, counts);
-  }
-  return total;
+  const groups = each.concurrency > 1 ? [files] : files.map((file) => [file]);
+  return sum(groups.map((group) => runGroup(group, each)));
 }
 
-function add(total: Counts, counts: Counts): void {
-  total.passed += counts.passed;
-  total.failed += counts.failed;
-  total.skipped += counts.skipped;
-  total.unsteady.push(...counts.unsteady);
+/** What fails is run again. */
+function runGroup(group: readonly string[], each: Suite): Counts {
+  let counts = runOnce(group, each);
+  for (let again = 0; again < RUNS_AGAIN && counts.failed > 0; again++) {
+    counts = runOnce(group, each);
+    if (counts.failed > 0) continue;
+    return { ...counts, unsteady: [group.length === 1 ? (group[0] ?? "") : each.name] };
+  }
+  return counts;
 }
 
 function runOnce(files: readonly string[], each: Suite): Counts {
   const folder = mkdtempSync(join(tmpdir(), "lxcfs-test-"));
-  const tap = join(folder, "tap");
+  const results = join(folder, "results");
   const { status } = spawnSync(
     process.execPath,
     [
@@ -121,57 +129,80 @@ function runOnce(files: readonly string[], each: Suite): Counts {
       `--test-timeout=${each.timeoutSeconds * 1000}`,
       "--test-reporter=spec",
       "--test-reporter-destination=stdout",
-      "--test-reporter=tap",
-      `--test-reporter-destination=${tap}`,
+      `--test-reporter=${REPORTER}`,
+      `--test-reporter-destination=${results}`,
       ...files,
     ],
     // A test must not believe that it is a child of another test run.
     { stdio: "inherit", env: { ...process.env, NODE_TEST_CONTEXT: undefined } },
   );
-  const text = existsSync(tap) ? readFileSync(tap, "utf8") : "";
+  const text = existsSync(results) ? readFileSync(results, "utf8") : "";
   rmSync(folder, { recursive: true, force: true });
-  const count = (word: string): number =>
-    Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
-  const failed = count("fail") + count("cancelled");
-  return {
-    passed: count("pass"),
-    // A runner that died without a word is a failure, too.
-    failed: failed === 0 && status !== 0 ? 1 : failed,
-    skipped: count("skipped") + count("todo"),
-    unsteady: [],
-  };
+  return countsOf(testLines(text), status);
 }
 
-function main(wanted: readonly string[]): number {
-  const unknown = wanted.find((name) => SUITES.every((each) => each.name !== name));
+interface Arguments {
+  readonly wanted: readonly string[];
+  readonly all: boolean;
+  readonly minutes: number;
+}
+
+function readArguments(): Arguments {
+  const { values, positionals } = parseArgs({
+    options: {
+      all: { type: "boolean", default: false },
+      minutes: { type: "string", default: "600" },
+    },
+    allowPositionals: true,
+  });
+  const unknown = positionals.find((name) => SUITES.every((each) => each.name !== name));
   if (unknown !== undefined) {
     const names = SUITES.map((each) => each.name).join(", ");
-    process.stderr.write(`test: no suite "${unknown}"; there are ${names}\n`);
-    return 2;
+    throw new RangeError(`no suite "${unknown}"; there are ${names}`);
   }
-  const total: Counts = { passed: 0, failed: 0, skipped: 0, unsteady: [] };
+  return { wanted: positionals, all: values.all, minutes: Number(values.minutes) };
+}
+
+function isWanted(suite: Suite, { wanted, all }: Arguments): boolean {
+  if (wanted.length > 0) return wanted.includes(suite.name);
+  return suite.long !== true || all;
+}
+
+function main(): number {
+  const given = readArguments();
+  const endMs = performance.now() + given.minutes * 60_000;
+  const results: Counts[] = [];
   const lines: string[] = [];
-  for (const each of SUITES) {
-    if (wanted.length > 0 && !wanted.includes(each.name)) continue;
+  for (const each of SUITES.filter((suite) => isWanted(suite, given))) {
     const files = each.folder === undefined ? [] : testFiles(join("dist", each.folder));
     if (each.command === undefined && files.length === 0) continue;
     const startMs = performance.now();
     process.stdout.write(`\n=== ${each.name}\n`);
-    const counts = each.command ? runCheck(each.command) : runTests(files, each);
+    const counts = runSuite(each, files, (endMs - startMs) / 60_000);
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-    add(total, counts);
-    lines.push(
-      `${each.name.padEnd(14)} ${counts.passed} passed, ${counts.failed} failed, ` +
-        `${counts.skipped} skipped  (${seconds} s)`,
-    );
+    results.push(counts);
+    lines.push(`${each.name.padEnd(14)} ${closingLine(counts)}  (${seconds} s)`);
   }
+  const total = sum(results);
   process.stdout.write(`\n${lines.join("\n")}\n\n`);
   for (const file of total.unsteady)
     process.stdout.write(`unsteady: ${file} passed only when run again\n`);
-  process.stdout.write(
-    `${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
-  );
+  process.stdout.write(`${closingLine(total)}\n`);
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
 }
 
-process.exitCode = main(process.argv.slice(2));
+function runSuite(each: Suite, files: readonly string[], minutesLeft: number): Counts {
+  if (minutesLeft <= 0) {
+    process.stdout.write("no time is left for it\n");
+    return each.long === true ? { ...NO_COUNTS, skipped: 1 } : { ...NO_COUNTS, failed: 1 };
+  }
+  return each.command ? runCheck(each, minutesLeft) : runTests(files, each);
+}
+
+try {
+  process.exitCode = main();
+} catch (error) {
+  if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+  process.stderr.write(`test: ${error.message}\n`);
+  process.exitCode = 2;
+}

@@ -6,6 +6,16 @@ import { after, before, describe, test } from "node:test";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { run, tryRun } from "../support/run.ts";
 
+/** Why a file can't be read. */
+function refusal(path: string): string | undefined {
+  try {
+    readFileSync(path);
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
+}
+
 /** Files whose text stands still long enough to be compared. */
 const STEADY = ["proc/cpuinfo", "proc/swaps", "sys/devices/system/cpu/online"];
 const ALL = [...STEADY, "proc/meminfo", "proc/stat", "proc/uptime", "proc/loadavg"];
@@ -127,9 +137,9 @@ void describe("readers", { skip: whyNoMounts() }, () => {
     const files = listed.trim().split("\n");
     assert.ok(files.length > 10);
     for (const file of files) {
-      const { status, stderr } = tryRun(["cat", file]);
       const host = file.slice(lab.server.mountpoint.length);
-      if (status !== 0) assert.notEqual(tryRun(["cat", host]).status, 0, `${host}: ${stderr}`);
+      const refused = refusal(file);
+      if (refused !== undefined) assert.notEqual(refusal(host), undefined, `${host}: ${refused}`);
     }
   });
 

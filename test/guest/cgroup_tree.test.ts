@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { release } from "../support/lab.ts";
 import type { Server } from "../support/server.ts";
 import { limitsAreV1, startServer } from "./guest.ts";
 import { startLxc } from "./lxc.ts";
@@ -47,7 +48,7 @@ describe(
     });
     after(async () => {
       container?.stop();
-      await server?.stop();
+      await release(server);
     });
 
     test("has our tree, and its own part of it only", () => {

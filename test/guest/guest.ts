@@ -3,7 +3,8 @@
  * and refuse to run anywhere else, since they start services and change the machine's settings.
  */
 import { existsSync } from "node:fs";
-import { Server, type ServerOptions } from "../support/server.ts";
+import type { Server, ServerOptions } from "../support/server.ts";
+import { serverFor } from "../support/lab.ts";
 import { type Layout, parseLayout } from "../vm/layout.ts";
 
 if (!existsSync("/vm/agent")) {
@@ -31,7 +32,7 @@ export const peerIsServer: boolean = process.env["LXCFS_TEST_SERVER"] === "peer"
 /** Starts a server that containers of a test can be given. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const kind = peerIsServer ? "peer" : "ours";
-  const server = await Server.start({ kind, ...options, wait: false });
+  const server = await serverFor({ kind, ...options, wait: false });
   try {
     await server.answers(START_MS);
     return server;

@@ -37,7 +37,7 @@ export class Lab {
   }
 
   static async open(options: ServerOptions = {}): Promise<Lab> {
-    return new Lab(await Server.start({ kind: kindUnderTest, ...options }));
+    return new Lab(await serverFor({ kind: kindUnderTest, ...options }));
   }
 
   /** A container with the server's files over its own; stopped with the lab at the latest. */
@@ -49,6 +49,34 @@ export class Lab {
 
   async close(): Promise<void> {
     for (const container of this.#containers) container.stop();
-    await this.server.stop();
+    await release(this.server);
   }
+}
+
+/**
+ * LXCFS_TEST_SHARE=1: test files that run in one process (test/vm/together.ts) share servers started
+ * in the same way, since a start takes ten seconds in emulation.
+ */
+const sharing = process.env["LXCFS_TEST_SHARE"] === "1";
+const shared = new Set<Server>();
+const byOptions = new Map<string, Promise<Server>>();
+
+/** A server started with these options; a shared one is stopped by `stopShared`. */
+export async function serverFor(options: ServerOptions): Promise<Server> {
+  if (!sharing) return await Server.start(options);
+  const key = JSON.stringify(options);
+  const started = byOptions.get(key) ?? Server.start(options);
+  byOptions.set(key, started);
+  const server = await started;
+  shared.add(server);
+  return server;
+}
+
+/** Ends one that `serverFor` gave, unless others may go on with it. */
+export async function release(server: Server | undefined): Promise<void> {
+  if (server !== undefined && !shared.has(server)) await server.stop();
+}
+
+export async function stopShared(): Promise<void> {
+  for (const server of shared) await server.stop();
 }

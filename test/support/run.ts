@@ -1,5 +1,6 @@
 /** Running programs in tests: synchronous, bounded, and loud about failure. */
 import { spawnSync } from "node:child_process";
+import { patient } from "./wait.ts";
 
 /** What a program did. */
 export interface Result {
@@ -9,6 +10,7 @@ export interface Result {
 }
 
 export interface RunOptions {
+  /** @default 30 s; times LXCFS_TEST_PATIENCE */
   readonly timeoutMs?: number;
   readonly input?: string | Uint8Array;
   readonly environment?: Readonly<Record<string, string>>;
@@ -20,7 +22,7 @@ export function tryRun(argv: readonly string[], options: RunOptions = {}): Resul
   if (program === undefined) throw new Error("Cannot run an empty command");
   const result = spawnSync(program, rest, {
     encoding: "utf8",
-    timeout: options.timeoutMs ?? 30_000,
+    timeout: patient(options.timeoutMs ?? 30_000),
     killSignal: "SIGKILL",
     maxBuffer: 64 << 20,
     env: { ...process.env, LC_ALL: "C.UTF-8", ...options.environment },

@@ -11,6 +11,11 @@ export function sleepSync(ms: number): void {
 /** How many times longer than on an ordinary machine things may take: in emulation, for example. */
 const patience = Number(process.env["LXCFS_TEST_PATIENCE"] ?? 1);
 
+/** A limit on time that fits this machine. */
+export function patient(timeoutMs: number): number {
+  return timeoutMs * patience;
+}
+
 /**
  * Polls `probe` until it returns something other than undefined or false.
  * @throws Error naming `what` after `timeoutMs`, times LXCFS_TEST_PATIENCE
@@ -21,12 +26,13 @@ export async function waitFor<T>(
   timeoutMs = 10_000,
   everyMs = 10,
 ): Promise<T> {
-  const patientMs = timeoutMs * patience;
+  const patientMs = patient(timeoutMs);
   const deadline = performance.now() + patientMs;
   for (;;) {
     const found = probe();
     if (found !== undefined && found !== false) return found;
     if (performance.now() > deadline) throw new Error(`Timed out (${patientMs} ms): ${what}`);
-    await sleep(everyMs);
+    // Where everything takes longer, asking often would take the time that it needs.
+    await sleep(patient(everyMs));
   }
 }

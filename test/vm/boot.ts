@@ -42,8 +42,17 @@ export async function boot(options: BootOptions): Promise<Machine> {
   return await Machine.start({ ...options, start: "cold" });
 }
 
+/** States that are being saved: machines that start side by side wait for the same one. */
+const saving = new Map<string, Promise<string>>();
+
 /** The folder of a layout's saved state, made now if there is none. */
 async function savedState(images: string, layout: Layout): Promise<string> {
+  const made = saving.get(layout) ?? saveState(images, layout).finally(() => saving.delete(layout));
+  saving.set(layout, made);
+  return await made;
+}
+
+async function saveState(images: string, layout: Layout): Promise<string> {
   const state = join(images, `state-${layout}`);
   if (existsSync(state)) return state;
   const making = join(images, `state-${layout}.${process.pid}`);

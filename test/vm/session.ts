@@ -1,4 +1,5 @@
-/** One machine with the project in it, for as long as something runs. */
+/** Machines with the project in them, for as long as something runs. */
+import { guardWith } from "../support/guard.ts";
 import { boot, type BootOptions } from "./boot.ts";
 import { buildImages } from "./images.ts";
 import type { Machine } from "./machine.ts";
@@ -10,22 +11,25 @@ export const SKIPPED = 77;
 /** The bench itself failed. */
 export const BENCH_FAILED = 125;
 
+export type Boot = (options: Omit<BootOptions, "images">) => Promise<Machine>;
+
 /**
- * Boots a machine that shares the project, hands it to `use`, ends it whatever happens: also on
+ * Hands `use` what boots machines that share the project; ends them all whatever happens: also on
  * SIGINT, SIGTERM and SIGHUP.
  * @returns what `use` returns, or why there can be no machine here
  */
-export async function withMachine<T>(
-  options: Omit<BootOptions, "images">,
-  use: (machine: Machine) => Promise<T>,
+export async function withMachines<T>(
+  use: (boot: Boot) => Promise<T>,
 ): Promise<T | { readonly unavailable: string }> {
-  const images = buildImages();
+  const images = await buildImages();
   if ("unavailable" in images) return images;
   const project = stageProject();
-  let machine: Machine | undefined;
+  // SIGKILL takes the machines along (machine.ts), but not the folder.
+  const undo = guardWith(`rm -rf '${project.share.hostPath}'`);
+  const machines = new Set<Machine>();
   const end = async () => {
-    await machine?.stop();
-    project.remove();
+    await Promise.all([...machines].map((machine) => machine.stop()));
+    undo.run();
   };
   const onSignal = (signal: NodeJS.Signals) => {
     const status = signal === "SIGINT" ? 130 : signal === "SIGTERM" ? 143 : 129;
@@ -34,16 +38,27 @@ export async function withMachine<T>(
   const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, onSignal);
   try {
-    const shares = [project.share, ...(options.shares ?? [])];
-    machine = await boot({ ...options, images: images.folder, shares });
-    return await use(machine);
+    return await use(async (options) => {
+      const shares = [project.share, ...(options.shares ?? [])];
+      const machine = await boot({ ...options, images: images.folder, shares });
+      machines.add(machine);
+      return machine;
+    });
   } finally {
     await end();
     for (const signal of signals) process.off(signal, onSignal);
   }
 }
 
-/** Whether `withMachine` had no machine. */
+/** As `withMachines`, with one machine that is booted already. */
+export async function withMachine<T>(
+  options: Omit<BootOptions, "images">,
+  use: (machine: Machine) => Promise<T>,
+): Promise<T | { readonly unavailable: string }> {
+  return await withMachines(async (boot) => await use(await boot(options)));
+}
+
+/** Whether there was no machine. */
 export function isUnavailable(result: unknown): result is { readonly unavailable: string } {
   return typeof result === "object" && result !== null && "unavailable" in result;
 }

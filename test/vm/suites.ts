@@ -4,44 +4,117 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Layout, layouts } from "./layout.ts";
+import type { GuestFiles } from "./guest_files.ts";
+import type { Layout } from "./layout.ts";
 import { repository } from "./repository.ts";
 
+/** Test files of a suite, by name without `.test.ts`. */
+type Files = "all" | "none" | readonly string[];
+
 export interface GuestSuite {
+  /** Its folder below test/, too. */
   readonly name: string;
-  /** Its folder below test/. */
-  readonly folder: string;
-  /** Tests of the short form, by file name without `.test.ts`; none: not part of it. */
-  readonly short: readonly string[];
-  readonly layouts: readonly Layout[];
-  /** Longest time one file may take, in emulation. */
+  /** What is worth its time in emulation: what depends on the layout, or on a kernel that this machine has not. */
+  readonly files: Readonly<Record<Layout, Files>>;
+  /** Tests of the short form. */
+  readonly short?: readonly string[];
+  /** Longest time its files may take in one process, in emulation. */
   readonly timeoutSeconds: number;
+  /** Its files run in a process each: their hooks are the process's, or they take their server down. */
+  readonly apart?: boolean;
 }
 
-const onAll = { layouts, short: [], timeoutSeconds: 900 };
+/** The same on all layouts. */
+function onAll(files: Files): GuestSuite["files"] {
+  return { v2: files, v1: files, hybrid: files };
+}
+
+const timeoutSeconds = 900;
 
 export const guestSuites: readonly GuestSuite[] = [
-  { ...onAll, name: "guest", folder: "guest", short: ["layout", "lxc", "oci"] },
-  { ...onAll, name: "containers", folder: "containers" },
-  { ...onAll, name: "differential", folder: "differential" },
-  { ...onAll, name: "attach", folder: "attach" },
-  { ...onAll, name: "fidelity", folder: "fidelity" },
-  { ...onAll, name: "cgroup_tree", folder: "cgroup_tree" },
-  // what these test does not depend on the layout
-  { ...onAll, name: "fuse", folder: "fuse", layouts: ["v2"] },
-  { ...onAll, name: "daemon", folder: "daemon", layouts: ["v2"] },
+  { name: "guest", files: onAll("all"), short: ["layout", "lxc", "oci"], timeoutSeconds },
+  {
+    name: "containers",
+    files: { ...onAll(["limits", "cpus", "times", "callers"]), v2: "all" },
+    timeoutSeconds,
+  },
+  { name: "differential", files: onAll(["differential"]), timeoutSeconds },
+  {
+    name: "fidelity",
+    files: {
+      v2: ["memory", "exact", "cpu", "pressure", "counters"],
+      v1: ["memory", "exact", "cpu"],
+      hybrid: ["memory", "exact", "cpu", "pressure"],
+    },
+    timeoutSeconds,
+  },
+  {
+    name: "attach",
+    files: { ...onAll("none"), v2: ["attach", "command", "heal"] },
+    timeoutSeconds,
+  },
+  {
+    name: "cgroup_tree",
+    files: { v2: ["confinement", "limits", "processes"], v1: ["limits"], hybrid: "none" },
+    timeoutSeconds,
+    apart: true,
+  },
+  // No layout in these, but an older kernel, which re-sends no request that died with its server.
+  { name: "daemon", files: { ...onAll("none"), v2: ["survival"] }, timeoutSeconds, apart: true },
+  { name: "fuse", files: { ...onAll("none"), v2: ["mount"] }, timeoutSeconds, apart: true },
 ];
 
 /** The layouts that the short form boots. */
 export const shortLayouts: readonly Layout[] = ["v2"];
 
+export interface Wanted {
+  readonly layouts: readonly Layout[];
+  /** None: all. */
+  readonly suites: readonly string[];
+  /** By name without `.test.ts`; none: all. */
+  readonly files: readonly string[];
+  readonly short: boolean;
+  /** Every file of a suite on every layout, worth it or not. */
+  readonly every: boolean;
+}
+
+/** What is to run, in order. */
+export function guestFiles(wanted: Wanted): GuestFiles[] {
+  return wanted.layouts.flatMap((layout) =>
+    guestSuites
+      .filter(({ name }) => wanted.suites.length === 0 || wanted.suites.includes(name))
+      .flatMap((suite) =>
+        groups(suite, filesOf(suite, layout, wanted)).map((paths) => ({ suite, paths })),
+      )
+      .map(({ suite, paths }) => ({
+        layout,
+        suite: suite.name,
+        paths,
+        timeoutMs: suite.timeoutSeconds * 1000,
+      })),
+  );
+}
+
+function groups(suite: GuestSuite, paths: string[]): string[][] {
+  if (suite.apart === true) return paths.map((path) => [path]);
+  return paths.length === 0 ? [] : [paths];
+}
+
 /** The built test files of a suite, as paths below the project. */
-export function testFiles(suite: GuestSuite, short: boolean): string[] {
-  const folder = join("dist/test", suite.folder);
+function filesOf(suite: GuestSuite, layout: Layout, wanted: Wanted): string[] {
+  const folder = join("dist/test", suite.name);
   if (!existsSync(join(repository, folder))) return [];
   return readdirSync(join(repository, folder), { encoding: "utf8" })
     .filter((name) => name.endsWith(".test.js"))
-    .filter((name) => !short || suite.short.includes(name.slice(0, -".test.js".length)))
-    .map((name) => join(folder, name))
+    .map((name) => name.slice(0, -".test.js".length))
+    .filter((name) => isWanted(name, suite, layout, wanted))
+    .map((name) => join(folder, `${name}.test.js`))
     .toSorted();
+}
+
+function isWanted(name: string, suite: GuestSuite, layout: Layout, wanted: Wanted): boolean {
+  if (wanted.files.length > 0) return wanted.files.includes(name);
+  if (wanted.short) return suite.short?.includes(name) === true;
+  const files = wanted.every ? "all" : suite.files[layout];
+  return files === "all" || files.includes(name);
 }

@@ -1,118 +1,134 @@
 /**
- * `npm run test:vm`: boots a machine per cgroup layout and runs the suites in it, all of them or
- * those named; ends with one line per suite and one that adds them up.
+ * `npm run test:vm`: runs the suites in machines of every cgroup layout, all of them or those named;
+ * ends with one line per suite and one that adds them up.
  *
- * Exit status: 0 all passed; the guest's own if a suite failed; 77 skipped, since this machine can
- * have no guest (the reason is told); 125 the bench itself failed.
+ * Exit status: 0 all passed; that of the first test file that failed; 77 skipped, since this machine can have no guest
+ * (the reason is told); 125 the bench itself failed.
  */
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { closingLine, type Counts, NO_COUNTS, sum } from "../../tools/counts.ts";
+import { type Outcome, runLanes } from "./lanes.ts";
 import { type Layout, layouts, parseLayout } from "./layout.ts";
-import type { Machine } from "./machine.ts";
-import { GUEST_PROJECT } from "./project.ts";
-import { BENCH_FAILED, isUnavailable, SKIPPED, withMachine } from "./session.ts";
-import { type GuestSuite, guestSuites, shortLayouts, testFiles } from "./suites.ts";
+import { BENCH_FAILED, isUnavailable, SKIPPED, withMachines } from "./session.ts";
+import { guestFiles, guestSuites, shortLayouts } from "./suites.ts";
 
-const usage = `usage: npm run test:vm -- [--short] [--layout v2|v1|hybrid]... [SUITE]...
+const usage = `usage: npm run test:vm -- [OPTION]... [SUITE]...
 Suites: ${guestSuites.map((suite) => suite.name).join(", ")}. Without any: all, on all layouts.
---short runs on ${shortLayouts.join(", ")} what npm test runs.`;
+  --layout v2|v1|hybrid   on this layout only; may be repeated
+  --file NAME             this file of the suites only (limits, or limits.test.ts); may be repeated
+  --short                 what npm test runs: the essentials, on ${shortLayouts.join(", ")}
+  --every                 every file of the suites on every layout: hours
+  --once                  what fails is not run again (else twice at most)
+  --machines N            so many side by side (default 2)
+  --minutes N             begin nothing after so many (default 60): what is left is skipped
+  --counts FILE           write the sums there, as JSON`;
 
-interface Outcome {
-  readonly layout: Layout;
-  readonly suite: string;
-  readonly status: number;
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-  readonly seconds: number;
+/** How often a file that failed is run again. */
+const RUNS_AGAIN = 2;
+
+interface Options {
+  readonly layouts: readonly Layout[];
+  readonly suites: readonly string[];
+  readonly files: readonly string[];
+  readonly short: boolean;
+  readonly every: boolean;
+  readonly once: boolean;
+  readonly machines: number;
+  readonly minutes: number;
+  readonly countsFile: string | undefined;
 }
 
-/** Where the second reporter writes in the guest. */
-const TAP = "/run/lxcfs-test.tap";
-
-async function runSuite(
-  machine: Machine,
-  layout: Layout,
-  suite: GuestSuite,
-  files: readonly string[],
-): Promise<Outcome> {
-  process.stdout.write(`\n=== ${layout}: ${suite.name}\n`);
-  const startMs = performance.now();
-  const timeoutMs = suite.timeoutSeconds * 1000;
-  const reporters = ["spec", "stdout", "tap", TAP].map((value, i) =>
-    i % 2 === 0 ? `--test-reporter=${value}` : `--test-reporter-destination=${value}`,
-  );
-  const options = ["--test-concurrency=1", `--test-timeout=${timeoutMs}`, ...reporters];
-  const status = await machine.job(["node", "--test", ...options, ...files], {
-    cwd: GUEST_PROJECT,
-    timeoutMs: timeoutMs * files.length,
-  });
-  let tap = "";
-  await machine.job(["sh", "-c", `cat ${TAP}; rm ${TAP}`], {
-    stdout: (bytes) => (tap += bytes.toString("latin1")),
-  });
-  const count = (word: string) => Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(tap)?.[1] ?? 0);
-  const failed = count("fail") + count("cancelled");
-  return {
-    layout,
-    suite: suite.name,
-    status,
-    passed: count("pass"),
-    failed: failed === 0 && status !== 0 ? 1 : failed,
-    skipped: count("skipped") + count("todo"),
-    seconds: (performance.now() - startMs) / 1000,
-  };
-}
-
-function summary(outcomes: readonly Outcome[]): string {
-  const lines = outcomes.map(
-    ({ layout, suite, passed, failed, skipped, seconds }) =>
-      `${layout.padEnd(7)} ${suite.padEnd(13)} ${passed} passed, ${failed} failed, ` +
-      `${skipped} skipped  (${seconds.toFixed(1)} s)`,
-  );
-  const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, o) => total + of(o), 0);
-  const passed = sum((o) => o.passed);
-  const failed = sum((o) => o.failed);
-  const skipped = sum((o) => o.skipped);
-  return `\n${lines.join("\n")}\n\n${passed} passed, ${failed} failed, ${skipped} skipped\n`;
-}
-
-async function main(): Promise<number> {
+function options(): Options | undefined {
   const { values, positionals } = parseArgs({
     options: {
       short: { type: "boolean", default: false },
+      every: { type: "boolean", default: false },
+      once: { type: "boolean", default: false },
       layout: { type: "string", multiple: true, default: [] },
+      file: { type: "string", multiple: true, default: [] },
+      machines: { type: "string", default: "2" },
+      minutes: { type: "string", default: "60" },
+      counts: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
     allowPositionals: true,
   });
+  if (values.help) return undefined;
   const unknown = positionals.find((name) => guestSuites.every((suite) => suite.name !== name));
-  if (values.help || unknown !== undefined) {
-    console.error(unknown === undefined ? usage : `test:vm: no suite "${unknown}"\n${usage}`);
-    return unknown === undefined ? 0 : BENCH_FAILED;
-  }
+  if (unknown !== undefined) throw new RangeError(`There is no suite "${unknown}"\n${usage}`);
   const wanted = values.layout.map(parseLayout);
   const ofForm = values.short ? shortLayouts : layouts;
-  const outcomes: Outcome[] = [];
-  for (const layout of wanted.length > 0 ? wanted : ofForm) {
-    const runs = guestSuites
-      .filter((suite) => positionals.length === 0 || positionals.includes(suite.name))
-      .filter((suite) => suite.layouts.includes(layout))
-      .map((suite) => ({ suite, files: testFiles(suite, values.short) }))
-      .filter(({ files }) => files.length > 0);
-    if (runs.length === 0) continue;
-    const result = await withMachine({ layout }, async (machine) => {
-      for (const { suite, files } of runs) {
-        outcomes.push(await runSuite(machine, layout, suite, files));
-      }
-    });
-    if (isUnavailable(result)) {
-      console.log(`skipped: no virtual machine can be had here: ${result.unavailable}`);
-      return SKIPPED;
-    }
+  return {
+    layouts: wanted.length > 0 ? wanted : ofForm,
+    suites: positionals,
+    files: values.file.map((name) => name.replace(/\.test\.[jt]s$/, "")),
+    short: values.short,
+    every: values.every,
+    once: values.once,
+    machines: positive("--machines", values.machines),
+    minutes: positive("--minutes", values.minutes),
+    countsFile: values.counts,
+  };
+}
+
+function positive(flag: string, text: string): number {
+  const number = Number(text);
+  if (!(number > 0)) throw new RangeError(`Cannot take ${flag} ${text}: must be above 0`);
+  return number;
+}
+
+/** One line per layout and suite. */
+function summary(outcomes: readonly Outcome[]): string {
+  const groups = new Map<string, Outcome[]>();
+  for (const outcome of outcomes) {
+    const title = `${outcome.files.layout.padEnd(7)} ${outcome.files.suite}`;
+    groups.set(title, [...(groups.get(title) ?? []), outcome]);
   }
-  process.stdout.write(summary(outcomes));
-  if (outcomes.every(({ passed }) => passed === 0)) return BENCH_FAILED;
+  const lines = [...groups].map(([title, group]) => {
+    const total = (what: "seconds" | "cpuSeconds") =>
+      group.reduce((all, each) => all + each[what], 0).toFixed(0);
+    const counts = closingLine(sum(group.map((each) => each.counts)));
+    return `${title.padEnd(21)} ${counts}  (${total("seconds")} s, ${total("cpuSeconds")} s of CPU)`;
+  });
+  return lines.toSorted().join("\n");
+}
+
+async function main(): Promise<number> {
+  const given = options();
+  if (given === undefined) {
+    console.log(usage);
+    return 0;
+  }
+  const files = guestFiles(given);
+  if (files.length === 0) throw new RangeError("No test file is what was asked for");
+  const startMs = performance.now();
+  const outcomes = await withMachines((boot) =>
+    runLanes(files, {
+      boot,
+      machines: given.machines,
+      runsAgain: given.once ? 0 : RUNS_AGAIN,
+      deadlineMs: startMs + given.minutes * 60_000,
+      print: (layout, line) => process.stdout.write(`${layout.padEnd(6)} | ${line}\n`),
+    }),
+  );
+  if (isUnavailable(outcomes)) {
+    console.log(`skipped: no virtual machine can be had here: ${outcomes.unavailable}`);
+    finish({ ...NO_COUNTS, skipped: files.flatMap(({ paths }) => paths).length }, given);
+    return SKIPPED;
+  }
+  const counts = sum(outcomes.map((outcome) => outcome.counts));
+  process.stdout.write(`\n${summary(outcomes)}\n\n`);
+  for (const file of counts.unsteady) console.log(`unsteady: ${file} passed only when run again`);
+  console.log(`${((performance.now() - startMs) / 1000).toFixed(0)} s in all`);
+  finish(counts, given);
+  if (counts.passed === 0) return BENCH_FAILED;
   return outcomes.find(({ status }) => status !== 0)?.status ?? 0;
+}
+
+function finish(counts: Counts, { countsFile }: Options): void {
+  console.log(closingLine(counts));
+  if (countsFile !== undefined) writeFileSync(countsFile, JSON.stringify(counts));
 }
 
 main().then(

@@ -1,0 +1,83 @@
+/** Test files in a machine: run in one process, their output handed on line by line, their outcome. */
+import { type Counts, countsOf, NO_COUNTS, testLines } from "../../tools/counts.ts";
+import type { Layout } from "./layout.ts";
+import type { Machine } from "./machine.ts";
+import { GUEST_PROJECT } from "./project.ts";
+
+export interface GuestFiles {
+  readonly layout: Layout;
+  readonly suite: string;
+  /** The built files, as paths below the project. */
+  readonly paths: readonly string[];
+  /** Longest time all of them may take. */
+  readonly timeoutMs: number;
+}
+
+export interface FileResult {
+  readonly path: string;
+  readonly counts: Counts;
+  /** Exit status of the process, as the guest gives it; 124 if it was ended for its time. */
+  readonly status: number;
+}
+
+/** Where the reporter writes in the guest. */
+const RESULTS = "/run/lxcfs-test.results";
+
+/** Runs the files without Node's runner around them: each process takes a second here. */
+export async function runGuestFiles(
+  machine: Machine,
+  { paths, timeoutMs }: GuestFiles,
+  print: (line: string) => void,
+): Promise<FileResult[]> {
+  const reporters = ["spec", "stdout", `./dist/tools/reporter.js`, RESULTS].map((value, i) =>
+    i % 2 === 0 ? `--test-reporter=${value}` : `--test-reporter-destination=${value}`,
+  );
+  const out = lines(print);
+  const err = lines(print);
+  const status = await machine.job(["node", ...reporters, "dist/test/vm/together.js", ...paths], {
+    cwd: GUEST_PROJECT,
+    env: { LXCFS_TEST_SHARE: "1" },
+    timeoutMs,
+    stdout: (bytes) => out.take(bytes),
+    stderr: (bytes) => err.take(bytes),
+  });
+  out.end();
+  err.end();
+  if (status === 124) print(`ended after ${(timeoutMs / 1000).toFixed(0)} s`);
+  let results = "";
+  await machine.job(["sh", "-c", `cat ${RESULTS}; rm -f ${RESULTS}`], {
+    timeoutMs: 60_000,
+    stdout: (bytes) => (results += bytes.toString("utf8")),
+    stderr: () => {},
+  });
+  return resultsOf(paths, results, status);
+}
+
+function resultsOf(paths: readonly string[], text: string, status: number): FileResult[] {
+  const all = testLines(text);
+  const results = paths.map((path) => {
+    const own = all.filter((line) => line.file.endsWith(path));
+    // a file without a test has not been reached
+    return { path, counts: countsOf(own, own.length === 0 ? 1 : 0), status };
+  });
+  const failed = results.some(({ counts }) => counts.failed > 0);
+  // what failed belongs to no file: the end of a shared server, perhaps
+  if (!failed && status !== 0)
+    results.push({ path: "", counts: { ...NO_COUNTS, failed: 1 }, status });
+  return results;
+}
+
+/** Cuts a stream into lines. */
+function lines(print: (line: string) => void): { take(bytes: Buffer): void; end(): void } {
+  let rest = "";
+  return {
+    take(bytes) {
+      const whole = (rest + bytes.toString("utf8")).split("\n");
+      rest = whole.pop() ?? "";
+      for (const line of whole) print(line);
+    },
+    end() {
+      if (rest !== "") print(rest);
+    },
+  };
+}
