@@ -10,10 +10,12 @@ import {
   CLONE,
   fchdir,
   MNT,
+  mount,
   MOVE_MOUNT_BENEATH,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   moveMount,
+  MS,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   openTree,
@@ -95,6 +97,7 @@ function commitStep(step: PlannedStep, options: CommitOptions): Step {
       return { target: step.target, did: "skipped", ...because };
     case "attach":
       moveMount(step.treeFd, "", step.targetFd, "", EMPTY);
+      giveOptions(step);
       return { target: step.target, did: "attached" };
     case "replace":
       return { target: step.target, did: replace(step, options), ...because };
@@ -134,7 +137,20 @@ function replace(step: PlannedStep, options: CommitOptions): "replaced" | "cover
 function replaceFromAbove(step: PlannedStep, treeFd: number): "replaced" | "covered" {
   const removed = tryUnmountTop(step);
   moveMount(treeFd, "", step.directoryFd, step.name, MOVE_MOUNT_F_EMPTY_PATH);
+  giveOptions(step);
   return removed ? "replaced" : "covered";
+}
+
+/** On kernels that could not give them to the copy before it was in place. */
+function giveOptions(step: PlannedStep): void {
+  if (step.remount === 0) return;
+  fchdir(step.directoryFd);
+  try {
+    mount("none", step.name, null, MS.REMOUNT | MS.BIND | step.remount, null);
+  } catch (thrown) {
+    unmountTop(step);
+    throw thrown;
+  }
 }
 
 /** @returns false if the mount is locked into its namespace */

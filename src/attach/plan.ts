@@ -10,6 +10,7 @@ import {
   AT_FDCWD,
   MOUNT_ATTR,
   mountSetattr,
+  MS,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   openat2,
@@ -33,6 +34,8 @@ export interface PlannedStep {
   readonly targetFd: number;
   /** The detached copy of the source mount, or -1. */
   readonly treeFd: number;
+  /** Options (MS_*) that the copy gets once it is in place; 0 where it has them already. */
+  readonly remount: number;
   /** How many mounts lie on the target that `detach` takes away. */
   readonly layers: number;
 }
@@ -84,7 +87,7 @@ function planStep(plan: Plan, places: Places, job: Job, host: Host, binding: Bin
   const { target } = binding;
   const place = places.find(target);
   if (typeof place === "string") return nothing(target, "skip", place);
-  const step = { ...place, target, why: undefined, treeFd: -1, layers: 0 };
+  const step = { ...place, target, why: undefined, ...NO_COPY, layers: 0 };
   if (job.kind === "probe") return { ...step, does: "already" };
   const { covering } = place;
   if (job.kind === "heal" && !(covering && job.deadDevices.includes(deviceOf(covering)))) {
@@ -99,7 +102,7 @@ function planStep(plan: Plan, places: Places, job: Job, host: Host, binding: Bin
   if (job.kind === "heal") {
     const why = source ? "dead" : "dead, and no longer served";
     if (!source) return { ...step, does: "detach", why, layers: 1 };
-    return { ...step, does: "replace", why, treeFd: cloneSource(plan, source) };
+    return { ...step, does: "replace", why, ...cloneSource(plan, source) };
   }
   if (!source) return nothing(target, "skip", "not served");
   if (!covering) {
@@ -107,7 +110,7 @@ function planStep(plan: Plan, places: Places, job: Job, host: Host, binding: Bin
     if (isDirectory !== source.isDirectory) {
       return nothing(target, "skip", isDirectory ? "is a directory" : "is no directory");
     }
-    return { ...step, does: "attach", treeFd: cloneSource(plan, source) };
+    return { ...step, does: "attach", ...cloneSource(plan, source) };
   }
   if (deviceOf(covering) === wanted?.device && rootOf(covering) === wanted.root) {
     return nothing(target, "already");
@@ -116,11 +119,11 @@ function planStep(plan: Plan, places: Places, job: Job, host: Host, binding: Bin
     return nothing(target, "skip", `covered by a ${covering.type} mount`);
   }
   const why = `was ${rootOf(covering)} of ${deviceOf(covering)}`;
-  return { ...step, does: "replace", why, treeFd: cloneSource(plan, source) };
+  return { ...step, does: "replace", why, ...cloneSource(plan, source) };
 }
 
 function nothing(target: string, does: "already" | "skip", why?: string): PlannedStep {
-  return { target, does, why, directoryFd: -1, name: "", targetFd: -1, treeFd: -1, layers: 0 };
+  return { target, does, why, directoryFd: -1, name: "", targetFd: -1, ...NO_COPY, layers: 0 };
 }
 
 interface Source {
@@ -142,14 +145,24 @@ function existingSource(binding: Binding): Source | undefined {
   return undefined;
 }
 
+type Copy = Pick<PlannedStep, "treeFd" | "remount">;
+const NO_COPY: Copy = { treeFd: -1, remount: 0 };
+
 /** A detached copy of the mount there, read-only unless the file is offered for writing. */
-function cloneSource(plan: Plan, source: Source): number {
+function cloneSource(plan: Plan, source: Source): Copy {
   const copy = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
   const treeFd = plan.own(openTree(AT_FDCWD, source.path, copy));
   const { RDONLY, NOSUID, NODEV, NOEXEC } = MOUNT_ATTR;
-  const set = NOSUID | NODEV | NOEXEC | (source.writable ? 0 : RDONLY);
-  mountSetattr(treeFd, "", AT_EMPTY_PATH, set, 0);
-  return treeFd;
+  try {
+    const set = NOSUID | NODEV | NOEXEC | (source.writable ? 0 : RDONLY);
+    mountSetattr(treeFd, "", AT_EMPTY_PATH, set, 0);
+    return { treeFd, remount: 0 };
+  } catch (thrown) {
+    // Linux 5.12 brought it. Before, only what is in place can be given options.
+    if (errnoOf(thrown) !== errno.ENOSYS) throw thrown;
+    const options = MS.NOSUID | MS.NODEV | MS.NOEXEC | (source.writable ? 0 : MS.RDONLY);
+    return { treeFd, remount: options };
+  }
 }
 
 interface Place {
