@@ -99,7 +99,7 @@ function bindings(servers: Servers, directory: string): string[] {
 }
 
 /** Makes `count` cgroups below the tree's, each with a limit; @returns one line of directories each. */
-function makeCgroups(cgroups: CgroupTree, count: number): string {
+export function makeCgroups(cgroups: CgroupTree, count: number): string {
   let list = "";
   for (let i = 0; i < count; i++) {
     const path = cgroups.makeBelow(cgroups.path, `c${i}`);
@@ -110,7 +110,7 @@ function makeCgroups(cgroups: CgroupTree, count: number): string {
 }
 
 /** A running bench/fleet.c. */
-class Fleet {
+export class Fleet {
   readonly containers: number;
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -126,7 +126,7 @@ class Fleet {
     containers: number,
     list: string,
     binds: readonly string[],
-    options: Options,
+    options: Pick<Options, "seconds">,
   ): Promise<Fleet> {
     const script = `ulimit -n 20000
 while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done

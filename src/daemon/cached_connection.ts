@@ -17,6 +17,7 @@ import type { InvalidatorOrder } from "./invalidator.ts";
 import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
 import { negotiatedOf } from "./negotiated.ts";
 import { cachedMountpoint, cachedSource } from "./paths.ts";
+import type { Slot } from "./slots.ts";
 import type { SharedState } from "./state.ts";
 import { abandonedSlots, WorkerPool } from "./workers.ts";
 
@@ -33,6 +34,16 @@ function detachAll(path: string): void {
 /** A thread that keeps nothing and computes nothing. */
 const SMALL = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16, stackSizeMb: 1 };
 
+/**
+ * Whether a server before `generation` has served it, so that its readers wait for this one: it holds
+ * a slot for that. A predecessor's pages may be in the cache past their time, too.
+ */
+export function isCachedServed(state: SharedState, generation: number): boolean {
+  return (
+    abandonedSlots(state, generation, "cached").length > 0 || !invalidationsOf(state).isEmpty()
+  );
+}
+
 export class CachedConnection {
   readonly #config: DaemonConfig;
   readonly #state: SharedState;
@@ -42,6 +53,8 @@ export class CachedConnection {
   readonly #wakeFd: number;
   #pool: WorkerPool | undefined;
   #stopping = false;
+  /** Whether there is a thread that empties the page cache. */
+  #isInvalidated = false;
 
   constructor(
     config: DaemonConfig,
@@ -58,18 +71,35 @@ export class CachedConnection {
     this.#wakeFd = eventfdCreate();
   }
 
-  /** Mounts it, unless a predecessor has, and waits for requests. */
-  begin(): void {
+  /**
+   * Mounts it, unless a predecessor has, and waits for requests.
+   * @param isAlone whether no predecessor lives, so that requests it was at are to be executed again
+   * @param ready told once it is served as before: at once, if nobody has asked for anything yet
+   */
+  begin(isAlone: boolean, ready: () => void): void {
     try {
       this.#host.inside(() => this.#mount());
     } catch (error) {
       // Everything is served without it, only slower.
       this.#log.warn("the cached files cannot be mounted", { cause: String(error) });
+      ready();
       return;
     }
-    // A predecessor's pages may be in the cache past their time.
-    if (invalidationsOf(this.#state).isEmpty()) this.#await();
-    else this.#serve();
+    if (isCachedServed(this.#state, this.#generation)) {
+      this.#serve(isAlone ? this.#abandoned() : [], ready);
+      return;
+    }
+    this.#await();
+    ready();
+  }
+
+  /** The predecessor has ended: what it left unanswered is executed. */
+  recover(): void {
+    this.#pool?.recover(this.#abandoned());
+  }
+
+  #abandoned(): Slot[] {
+    return abandonedSlots(this.#state, this.#generation, "cached");
   }
 
   stop(): void {
@@ -112,22 +142,17 @@ export class CachedConnection {
   }
 
   #await(): void {
-    const left = abandonedSlots(this.#state, this.#generation, "cached");
-    if (left.some((slot) => slot.busy)) {
-      this.#serve();
-      return;
-    }
     const timer = setInterval(() => {
       if (this.#stopping) clearInterval(timer);
       else if (pollFd(this.#config.cachedFd, POLL.IN, 0) !== 0) {
         clearInterval(timer);
-        this.#serve();
+        this.#serve([]);
       }
     }, LOOK_MS);
   }
 
-  #serve(): void {
-    this.#invalidate();
+  /** @param served told once, when a thread serves or cannot */
+  #serve(inherited: readonly Slot[], served: () => void = () => {}): void {
     const pool = new WorkerPool(
       "cached",
       this.#config,
@@ -137,6 +162,7 @@ export class CachedConnection {
       {
         ready: (replayed) => {
           if (replayed > 0) this.#state.add("replays", replayed);
+          served();
         },
         unmounted: () => {
           if (!this.#stopping) this.#log.info("the cached files were unmounted");
@@ -144,14 +170,17 @@ export class CachedConnection {
         },
         failed: (cause) => {
           this.#log.error("the cached files are not served", { cause });
+          served();
           this.#pool = undefined;
-          setTimeout(() => this.#stopping || this.#serve(), RETRY_MS);
+          setTimeout(() => this.#stopping || this.#serve([]), RETRY_MS);
         },
       },
       this.#wakeFd,
     );
     this.#pool = pool;
-    pool.start(1, abandonedSlots(this.#state, this.#generation, "cached"), false);
+    pool.start(inherited, false);
+    if (!this.#isInvalidated) this.#invalidate();
+    this.#isInvalidated = true;
   }
 
   #invalidate(): void {

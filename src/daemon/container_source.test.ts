@@ -32,6 +32,7 @@ void describe("sizes that stat tells", () => {
     ...{ renderer, host },
     ...{ resolver: { resolve: byThread }, machineOf: () => machine },
     ...{ hostView: () => false, cgroupTree: false },
+    ...{ late: () => false, lastText: () => undefined },
   });
   const textLength = (local: number, pid: number): number =>
     source.text(source.reader(0, local, pid), local)?.length ?? 0;

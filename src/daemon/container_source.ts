@@ -39,6 +39,10 @@ export interface SourceParts {
   readonly machineOf: (container: Container) => Machine;
   /** Whether everyone is to be shown the host's values for now (SIGUSR2). */
   readonly hostView: () => boolean;
+  /** Whether the request cannot wait for a text to be made. */
+  readonly late: () => boolean;
+  /** The text that was made last of a reader's file, by whichever thread. */
+  readonly lastText: (reader: number, local: number) => Buffer | undefined;
   /** Whether there is a directory for the cgroup tree. */
   readonly cgroupTree: boolean;
 }
@@ -166,6 +170,10 @@ export class ContainerSource implements NodeSource {
     if (reader >= READS_AS_32) return this.text(containerOf(reader), cpuinfo32.local);
     const { renderer } = this.#parts;
     if (local === NULL_FILE) return NULL_TEXT;
+    if (reader !== HOST && this.#parts.late()) {
+      const last = this.#parts.lastText(reader, local);
+      if (last !== undefined) return last;
+    }
     if (reader === HOST || this.#parts.hostView()) return renderer.text(undefined, local);
     const container = this.#container(reader);
     // Gone between two reads: what was last known of it, else the host's.

@@ -22,13 +22,15 @@ const MAX_LINE_BYTES = 4096;
 /** How often it is seen to that the socket can still be found. */
 const CHECK_MS = 2000;
 
-/** Listens for as long as the server lives, also after somebody has emptied the runtime directory. */
+/** Listens for as long as the server lives, also after somebody has emptied or replaced the directory. */
 export class ControlServer {
   readonly #path: string;
   readonly #log: Logger;
   readonly #handlers: ControlHandlers;
   readonly #host: HostNamespace;
   #server: Server | undefined;
+  /** Of the socket, if it listens: a dead server's may lie at the same path. */
+  #inode: number | undefined;
   readonly #timer: NodeJS.Timeout;
 
   constructor(config: DaemonConfig, host: HostNamespace, log: Logger, handlers: ControlHandlers) {
@@ -39,7 +41,7 @@ export class ControlServer {
     this.#listen();
     this.#timer = setInterval(() => {
       const found = host.inside(() => statSync(this.#path, { throwIfNoEntry: false }));
-      if (found === undefined) this.#listen();
+      if (this.#inode === undefined || found?.ino !== this.#inode) this.#listen();
     }, CHECK_MS);
     this.#timer.unref();
   }
@@ -54,11 +56,13 @@ export class ControlServer {
     this.#server?.close();
     const server = createServer((socket) => this.#answer(socket));
     this.#server = server;
-    this.#host.inside(() =>
+    this.#host.inside(() => {
       listen(server, { path: this.#path }, (error) => {
         this.#log.warn("no control socket", { path: this.#path, cause: error.message });
-      }),
-    );
+      });
+      const found = server.listening && statSync(this.#path, { throwIfNoEntry: false });
+      this.#inode = found ? found.ino : undefined;
+    });
   }
 
   #answer(socket: Socket): void {

@@ -17,6 +17,7 @@ import type { Lead } from "./lead.ts";
 import { keepNegotiated, negotiatedOf } from "./negotiated.ts";
 import { type Connection, type Slot, SLOT_BUFFER_BYTES } from "./slots.ts";
 import type { SharedState } from "./state.ts";
+import type { Turns } from "./turns.ts";
 
 /** Why a loop ended: its slot said so, or there is no filesystem any more. */
 export type End = "stopped" | "unmounted";
@@ -56,6 +57,8 @@ export interface EngineParts {
   readonly answered?: () => void;
   /** This thread's part in who waits for the next request; without it, it always does. */
   readonly lead?: Lead;
+  /** Whose turn it is where requests queue up; without it they are served as they come. */
+  readonly turns?: Turns | undefined;
 }
 
 /** What `--debug` shows. */
@@ -102,8 +105,8 @@ export class Engine {
     const slot = this.#slot;
     const { lead } = this.#parts;
     lead?.begin();
-    while (!slot.stopping) {
-      if (!this.receive()) return "unmounted";
+    while (!slot.stopping || this.#isOneWaiting) {
+      if (!this.#next()) return "unmounted";
       this.execute();
       // Forgotten before it may fall asleep: there is nothing to inherit from it.
       slot.clear();
@@ -112,6 +115,26 @@ export class Engine {
     lead?.end();
     slot.clear();
     return "stopped";
+  }
+
+  /** One that is to end finishes what was put off: others may wait in the kernel and not look. */
+  get #isOneWaiting(): boolean {
+    return this.#parts.turns?.isNext === true;
+  }
+
+  /** Leaves the request whose turn it is in the slot. @returns false once the filesystem is gone */
+  #next(): boolean {
+    const { turns } = this.#parts;
+    if (turns === undefined) return this.receive();
+    const slot = this.#slot;
+    if (!slot.stopping) {
+      for (let isMore = turns.isToFetch(); isMore; isMore = turns.isToFetchMore()) {
+        if (!this.receive()) return false;
+        if (!turns.putOff(slot.request())) return true;
+        slot.clear();
+      }
+    }
+    return turns.next((request) => slot.put(request)) || this.receive();
   }
 
   /** Waits for a request and leaves it in the slot. @returns false once the filesystem is gone */

@@ -118,8 +118,15 @@ export function createWorld(view: ViewConfig, state: SharedState): ContainerWorl
   return { host, registry, resolver, history, machineOf };
 }
 
+/** What one serving thread serves. */
+export interface ServedFilesystem {
+  readonly operations: Operations;
+  /** The container that a thread is in, 0 for the host: who waits for whom. */
+  readonly callerOf: (pid: number) => number;
+}
+
 /** The filesystem of one serving thread. */
-export function createFilesystem(context: FilesystemContext): Operations {
+export function createFilesystem(context: FilesystemContext): ServedFilesystem {
   const { view, state, row } = context;
   const world = createWorld(view, state);
   const placeOf = placesOf(context);
@@ -134,6 +141,7 @@ export function createFilesystem(context: FilesystemContext): Operations {
       procRoot: "/proc",
     }),
     startSeconds: state.get("startSeconds"),
+    isLate: () => context.late(),
     onRead: (local, answered, reader) => {
       context.readers.count(containerOf(reader));
       const result = context.late() ? "late" : "ok";
@@ -141,7 +149,8 @@ export function createFilesystem(context: FilesystemContext): Operations {
       noteSizes();
     },
   });
-  if (!view.cgroupTree) return files;
+  const callerOf = (pid: number): number => world.resolver.resolve(pid)?.key ?? 0;
+  if (!view.cgroupTree) return { operations: files, callerOf };
   const tree = cgroupTreeOf({
     procRoot: "/proc",
     layout: detectLayout(readFile("/proc/thread-self/mountinfo")),
@@ -150,7 +159,13 @@ export function createFilesystem(context: FilesystemContext): Operations {
     nowMs: monotonicMs,
     slow: () => context.slow(),
   });
-  return dispatch({ files, tree, late: () => context.late(), slow: () => context.slow() });
+  const operations = dispatch({
+    files,
+    tree,
+    late: () => context.late(),
+    slow: () => context.slow(),
+  });
+  return { operations, callerOf };
 }
 
 /**
@@ -190,6 +205,7 @@ function createSource(
   freshnessMs: number,
 ): { readonly source: ContainerSource; readonly noteSizes: () => void } {
   const { state, log, sizes } = context;
+  const openFiles = openFilesOf(state);
   const renderer = new Renderer({
     host,
     machineOf,
@@ -209,6 +225,8 @@ function createSource(
     host,
     machineOf,
     hostView: () => state.get("hostView") !== 0 || context.late(),
+    late: () => context.late(),
+    lastText: (reader, local) => openFiles.last(reader, local),
     cgroupTree: context.view.cgroupTree,
   });
   return { source, noteSizes: () => sizes.note(registry.size, resolver.size, renderer.size) };

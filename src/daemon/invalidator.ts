@@ -20,6 +20,9 @@ export interface InvalidatorOrder {
   readonly wakeFd: number;
 }
 
+/** So often it is seen to that there is nothing to do, at least. */
+const LOOK_MS = 250;
+
 function invalidate({ stateFd, fuseFd, wakeFd }: InvalidatorOrder): void {
   const list = invalidationsOf(openState(stateFd));
   const notifier = new Notifier(new DeviceChannel(fuseFd));
@@ -37,7 +40,8 @@ function invalidate({ stateFd, fuseFd, wakeFd }: InvalidatorOrder): void {
       continue;
     }
     if (!list.fallAsleep()) continue;
-    pollFd(wakeFd, POLL.IN, -1);
+    // Not for ever: during an upgrade another server's thread may have been woken in place of this.
+    if (pollFd(wakeFd, POLL.IN, LOOK_MS) === 0) continue;
     try {
       readSync(wakeFd, count, 0, 8, null);
     } catch {

@@ -8,14 +8,15 @@ import { availableParallelism } from "node:os";
 import { exitNow, setInherit } from "../sys/native.ts";
 import { Logger } from "../sys/log.ts";
 import { ensureCacheSizes } from "./cache_sizes.ts";
-import type { CachedConnection } from "./cached_connection.ts";
+import { CachedConnection, isCachedServed } from "./cached_connection.ts";
+import { Backlog, ensureBacklog } from "./backlog.ts";
 import type { DaemonConfig } from "./config.ts";
 import { ensureCounters } from "./counters.ts";
 import { ensureFilesystemMemory } from "./filesystem_memory.ts";
 import { HostNamespace } from "./host_namespace.ts";
 import { ensureNegotiated } from "./negotiated.ts";
 import type { Services } from "./services.ts";
-import { ensureSlots } from "./slots.ts";
+import { type Connection, ensureSlots } from "./slots.ts";
 import { openState, type SharedState } from "./state.ts";
 import { ensureTopReaders } from "./top_readers.ts";
 import { abandonedSlots, WorkerPool } from "./workers.ts";
@@ -50,6 +51,8 @@ export class Server {
   readonly #pool: WorkerPool;
   #services: Promise<Services> | undefined;
   #cached: CachedConnection | undefined;
+  /** What has to be served before this server is ready. */
+  readonly #waitsFor = new Set<Connection>(["main"]);
   #ready = false;
   #ending = false;
 
@@ -68,13 +71,19 @@ export class Server {
     this.#predecessor = this.#isAlone ? 0 : this.#state.get("serverPid");
     this.#generation = this.#state.add("generation");
     ensureSlots(this.#state);
+    ensureBacklog(this.#state);
+    if (this.#isAlone) new Backlog(this.#state).restore();
     ensureCounters(this.#state);
     ensureTopReaders(this.#state);
     ensureCacheSizes(this.#state);
     ensureNegotiated(this.#state);
     ensureFilesystemMemory(this.#state);
     this.#pool = new WorkerPool("main", config, this.#state, this.#generation, this.#log, {
-      ready: (replayed) => this.#onReady(replayed),
+      ready: (replayed) => {
+        if (replayed > 0) this.#state.add("replays", replayed);
+        if (this.#waitsFor.has("cached") && this.#cached === undefined) this.#beginCached();
+        this.#onServing("main");
+      },
       unmounted: () => this.#onUnmounted(),
       failed: (cause) => this.fail(cause),
     });
@@ -101,8 +110,13 @@ export class Server {
     const count =
       this.#config.workers || Math.min(MAX_DEFAULT_WORKERS, Math.max(2, availableParallelism()));
     const inherited = this.#isAlone ? abandonedSlots(this.#state, this.#generation, "main") : [];
-    this.#pool.start(count, inherited, this.#role === "upgrade");
-    this.#services = this.#loadServices();
+    this.#pool.start(inherited, this.#role === "upgrade");
+    if (this.#config.cachedFd >= 0 && isCachedServed(this.#state, this.#generation)) {
+      this.#waitsFor.add("cached");
+      // Its readers wait. Beside a predecessor it is begun once this version has tested itself.
+      if (this.#isAlone) this.#beginCached();
+    }
+    this.#services = this.#loadServices(count - 1);
     await this.#services;
   }
 
@@ -123,25 +137,16 @@ export class Server {
   }
 
   /** Loaded while the threads start; begun once one of them serves. */
-  async #loadServices(): Promise<Services> {
+  async #loadServices(furtherThreads: number): Promise<Services> {
     const modules = await import("./services.ts");
     while (!this.#ready) await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+    this.#pool.grow(furtherThreads);
     if (this.#role === "restart") modules.resend(this.#config, this.#state, this.#log);
     if (this.#config.heal && this.#role === "first") {
       const { healContainers } = await import("./healing.ts");
       healContainers(this.#config, this.#state, this.#host, this.#log);
     }
-    if (this.#config.cachedFd >= 0) {
-      const { CachedConnection } = await import("./cached_connection.ts");
-      this.#cached = new CachedConnection(
-        this.#config,
-        this.#state,
-        this.#generation,
-        this.#host,
-        this.#log,
-      );
-      this.#cached.begin();
-    }
+    if (this.#config.cachedFd >= 0 && this.#cached === undefined) this.#beginCached();
     const services = await modules.Services.begin(
       this.#config,
       this.#state,
@@ -153,9 +158,21 @@ export class Server {
     return services;
   }
 
-  #onReady(replayed: number): void {
-    if (replayed > 0) this.#state.add("replays", replayed);
-    if (this.#ready) return;
+  #beginCached(): void {
+    this.#cached = new CachedConnection(
+      this.#config,
+      this.#state,
+      this.#generation,
+      this.#host,
+      this.#log,
+    );
+    this.#cached.begin(this.#isAlone, () => this.#onServing("cached"));
+  }
+
+  /** Ready is who serves everything that was served before. */
+  #onServing(connection: Connection): void {
+    this.#waitsFor.delete(connection);
+    if (this.#ready || this.#waitsFor.size > 0) return;
     this.#ready = true;
     this.#state.set("serverPid", process.pid);
     this.#state.set("holderPid", process.ppid);
@@ -182,10 +199,8 @@ export class Server {
         if (performance.now() < untilMs) return;
         this.#log.warn("the server before this one does not end", { pid: this.#predecessor });
       } else {
-        const left = abandonedSlots(this.#state, this.#generation, "main");
-        const unanswered = left.filter((slot) => slot.busy);
-        for (const slot of left) if (!slot.busy) slot.release();
-        this.#pool.recover(unanswered);
+        this.#pool.recover(abandonedSlots(this.#state, this.#generation, "main"));
+        this.#cached?.recover();
       }
       clearInterval(timer);
     }, PREDECESSOR_LOOK_MS);

@@ -108,9 +108,10 @@ export class Slot {
     return true;
   }
 
-  /** Puts a request that another slot holds into this one, for another thread to execute. */
-  copyRequest(from: Slot): void {
-    from.request().copy(this.buffer);
+  /** Puts a raw request into this slot. Its length, which begins it, comes last: then it counts. */
+  put(request: Buffer): void {
+    request.copy(this.buffer, 4, 4);
+    Atomics.store(this.#header, 0, request.length);
   }
 
   /**

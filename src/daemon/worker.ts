@@ -4,8 +4,10 @@
  */
 import { availableParallelism } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
+import { monotonicMs } from "../sys/clock.ts";
 import { Logger } from "../sys/log.ts";
 import { POLL, pollFd } from "../sys/native.ts";
+import { Backlog } from "./backlog.ts";
 import type { DaemonConfig } from "./config.ts";
 import { CacheSizesRow } from "./cache_sizes.ts";
 import { type Containment, containServingThread } from "./contain.ts";
@@ -17,6 +19,7 @@ import { selfTest } from "./self_test.ts";
 import { type Connection, Slot } from "./slots.ts";
 import { openState } from "./state.ts";
 import { ReaderRow } from "./top_readers.ts";
+import { Turns } from "./turns.ts";
 
 /** What the main thread gives a worker. */
 export interface WorkerOrder {
@@ -57,8 +60,10 @@ function work(order: WorkerOrder): void {
   let { late } = order;
   const slot = new Slot(state, order.slot);
   const fuseFd = order.connection === "main" ? config.fuseFd : config.cachedFd;
+  const backlog = new Backlog(state);
+  const isQueued = (): boolean => pollFd(fuseFd, POLL.IN, 0) !== 0;
   const lead = new Lead(order.lead, order.slot, {
-    isQueued: () => pollFd(fuseFd, POLL.IN, 0) !== 0,
+    isQueued: () => (order.connection === "main" && !backlog.isEmpty) || isQueued(),
     isStopping: () => slot.stopping,
     most: Math.max(1, Math.floor(availableParallelism() / 2)),
   });
@@ -73,14 +78,16 @@ function work(order: WorkerOrder): void {
     late: () => late,
     slow: () => lead.slow(),
   };
-  const { operations, answered } =
+  const { operations, answered, callerOf } =
     order.connection === "main"
-      ? { operations: createFilesystem(context), answered: () => {} }
-      : createCachedFilesystem(context, order.wakeFd);
+      ? { answered: () => {}, ...createFilesystem(context) }
+      : { callerOf: undefined, ...createCachedFilesystem(context, order.wakeFd) };
   if (order.selfTest) selfTest(operations);
   const { connection } = order;
   const idmap = connection === "cached" || !config.view.cgroupTree;
-  const parts = { connection, fuseFd, idmap, state, operations, log, row, answered, lead };
+  // The second connection's readers wait for nothing but their own container's pages.
+  const turns = callerOf && new Turns({ backlog, isQueued, callerOf, nowMs: monotonicMs });
+  const parts = { connection, fuseFd, idmap, state, operations, log, row, answered, lead, turns };
   const engine = new Engine(slot, parts);
   post({ kind: "started" });
   if (late) engine.execute();

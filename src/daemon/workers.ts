@@ -9,6 +9,7 @@ import { Worker } from "node:worker_threads";
 import { errno, errnoOf } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
 import { closeFd } from "../sys/native.ts";
+import { Backlog } from "./backlog.ts";
 import type { DaemonConfig } from "./config.ts";
 import { refuseCalls } from "./contain.ts";
 import { lateReply } from "./late_reply.ts";
@@ -44,8 +45,6 @@ interface Thread {
 
 interface SpawnOptions {
   readonly selfTest?: boolean;
-  /** Threads to start once this one serves. */
-  readonly others?: number;
   /** Slot of a thread that hangs, whose request is to be answered. */
   readonly late?: Slot;
 }
@@ -69,6 +68,9 @@ export class WorkerPool {
   readonly #connection: Connection;
   readonly #wakeFd: number;
   readonly #lead = new LeadWatch();
+  readonly #backlog: Backlog;
+  /** The request that had waited longest at the last look. */
+  #oldest = 0;
   readonly #threads = new Set<Thread>();
   #stopping = false;
 
@@ -86,6 +88,7 @@ export class WorkerPool {
     this.#wakeFd = wakeFd;
     this.#config = config;
     this.#state = state;
+    this.#backlog = new Backlog(state);
     this.#generation = generation;
     this.#log = log;
     this.#events = events;
@@ -93,18 +96,25 @@ export class WorkerPool {
 
   /**
    * Starts a thread that first executes the requests of `inherited` slots, and, if asked to, tests
-   * itself; once it serves, `count - 1` others. One after the other, because the first answer matters
-   * and each start takes a core for a while.
+   * itself. Others are for later, because the first answer matters and each start takes a core for
+   * a while.
    */
-  start(count: number, inherited: readonly Slot[], selfTest: boolean): void {
-    this.#spawn(inherited, { selfTest, others: count - 1 });
+  start(inherited: readonly Slot[], selfTest: boolean): void {
+    this.#spawn(inherited, { selfTest });
     const periodMs = Math.max(20, Math.min(LOOK_MS, this.#config.deadlineMs / LOOKS_PER_DEADLINE));
     setInterval(() => this.#look(), periodMs);
   }
 
-  /** Starts one more thread to execute what a predecessor left after it was relieved. */
-  recover(inherited: readonly Slot[]): void {
-    if (inherited.length > 0) this.#spawn(inherited);
+  /** Starts `count` more threads. */
+  grow(count: number): void {
+    for (let i = 0; i < count; i++) this.#spawn([]);
+  }
+
+  /** Takes the slots of a relieved predecessor, and a thread to execute what it left in them. */
+  recover(left: readonly Slot[]): void {
+    const unanswered = left.filter((slot) => slot.busy);
+    for (const slot of left) if (!slot.busy) slot.release();
+    if (unanswered.length > 0) this.#spawn(unanswered);
   }
 
   /** Threads that serve, without those that hang. */
@@ -124,16 +134,13 @@ export class WorkerPool {
     this.#lead.callAll();
   }
 
-  #spawn(
-    inherited: readonly Slot[],
-    { selfTest = false, others = 0, late }: SpawnOptions = {},
-  ): void {
+  #spawn(inherited: readonly Slot[], { selfTest = false, late }: SpawnOptions = {}): void {
     const slot = takeSlot(this.#state, this.#generation, this.#connection);
     if (slot === undefined) {
       this.#log.error("no slot is free for another serving thread");
       return;
     }
-    if (late) slot.copyRequest(late);
+    if (late) slot.put(late.request());
     const order: WorkerOrder = {
       connection: this.#connection,
       config: this.#config,
@@ -175,7 +182,6 @@ export class WorkerPool {
       } else if (message.kind === "ready") {
         ready = true;
         this.#events.ready(message.replayed);
-        for (let i = 0; i < others; i++) this.#spawn([]);
       } else {
         ended = true;
         if (message.reason === "unmounted") this.#events.unmounted();
@@ -205,6 +211,7 @@ export class WorkerPool {
 
   #look(): void {
     const nowMs = performance.now();
+    this.#lookAtBacklog();
     for (const thread of this.#threads) {
       this.#refuseCalls(thread);
       if (thread.stuck || !thread.started) continue;
@@ -219,6 +226,19 @@ export class WorkerPool {
         if (nowMs - thread.sinceMs >= this.#config.deadlineMs) this.#relieve(thread);
       }
     }
+  }
+
+  /**
+   * Somebody who fetched requests waits in the kernel for one that was withdrawn, while others wait
+   * here: whoever stands by is to serve them.
+   */
+  #lookAtBacklog(): void {
+    if (this.#connection !== "main") return;
+    const { oldest } = this.#backlog;
+    if (oldest !== 0 && oldest === this.#oldest) {
+      for (const { slot } of this.#threads) if (!slot.busy) this.#lead.hangs(slot.index);
+    }
+    this.#oldest = oldest;
   }
 
   #refuseCalls({ listenerFd }: Thread): void {

@@ -21,6 +21,8 @@ export interface FilesystemOptions {
   readonly startSeconds: number;
   /** Told of each read, for the counters: the file, whether it was answered, and the reader. */
   readonly onRead: (local: number, answered: boolean, reader: number) => void;
+  /** Whether there is no time to find out who asks. */
+  readonly isLate?: () => boolean;
 }
 
 const O_ACCMODE = 3;
@@ -71,6 +73,9 @@ export function filesystemOf(options: FilesystemOptions): Operations {
     open(request, reply) {
       const owner = ownerOf(request.nodeLow, request.nodeHigh);
       const local = localOf(request.nodeLow);
+      // Who it is is found out at the read, then.
+      if (options.isLate?.() === true)
+        return reply.opened(NO_PLACE, FOPEN.DIRECT_IO | FOPEN.NOFLUSH);
       const reader = source.reader(owner, local, request.pid);
       const keeps = (request.flags & O_ACCMODE) === O_RDONLY || events?.has(local) === true;
       const handle = keeps ? openFiles.open(reader) : NO_PLACE;
@@ -92,7 +97,7 @@ export function filesystemOf(options: FilesystemOptions): Operations {
       const text = source.text(reader, local);
       onRead(local, text !== undefined, reader);
       if (text === undefined) return -errno.EIO;
-      openFiles.keep(fh, text);
+      openFiles.keep(fh, text, local);
       return reply.slice(text, offset, size);
     },
 

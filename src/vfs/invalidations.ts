@@ -13,7 +13,7 @@ const ENTRY_DOUBLES = 4;
 const HEAD_BYTES = 64;
 
 /** Words of the head. */
-const HEAD = { next: 0, first: 1, asleep: 2 } as const;
+const HEAD = { next: 0, first: 1, asleep: 2, lock: 3 } as const;
 /** Fields of an entry. */
 const FIELD = { state: 0, low: 1, high: 2, dueMs: 3 } as const;
 
@@ -23,6 +23,8 @@ const EMPTY = 0;
 const ANNOUNCED = 1;
 const GIVEN = 2;
 
+/** Held for as long as it takes to write an entry; one held longer belonged to a server that was killed. */
+const STALE_LOCK_MS = 5;
 /** An entry announced for so long belongs to a thread that is stuck or dead. */
 const ABANDONED_MS = 5000;
 
@@ -43,6 +45,22 @@ export class Invalidations {
    * @returns the entry's ticket, or -1 if there is no room: then the page must not be given
    */
   announce(nodeLow: number, nodeHigh: number, nowMs: number): number {
+    // During an upgrade two servers announce.
+    this.#lock();
+    const ticket = this.#announce(nodeLow, nodeHigh, nowMs);
+    Atomics.store(this.#head, HEAD.lock, 0);
+    return ticket;
+  }
+
+  #lock(): void {
+    if (Atomics.compareExchange(this.#head, HEAD.lock, 0, 1) === 0) return;
+    const startMs = performance.now();
+    while (Atomics.compareExchange(this.#head, HEAD.lock, 0, 1) !== 0) {
+      if (performance.now() - startMs > STALE_LOCK_MS) return;
+    }
+  }
+
+  #announce(nodeLow: number, nodeHigh: number, nowMs: number): number {
     const ticket = Atomics.load(this.#head, HEAD.next);
     const at = entryAt(ticket);
     if (this.#entries[at + FIELD.state] !== EMPTY) return -1;

@@ -75,3 +75,20 @@ test("large texts have places of their own, which come back", () => {
   files.keep(second, Buffer.alloc(600_000));
   assert.equal(read(files, second, 1), -1, "larger than any place");
 });
+
+test("the last text of a file is found, also after it was closed, until its place is used again", () => {
+  const { files, again } = make();
+  const first = files.open(7);
+  const second = files.open(7);
+  files.keep(second, Buffer.from("older"), 42);
+  files.keep(first, Buffer.from("newer"), 42);
+  const other = files.open(8);
+  files.keep(other, Buffer.from("another's"), 42);
+  assert.equal(again().last(7, 42)?.toString(), "newer");
+  assert.equal(files.last(7, 43), undefined);
+  files.close(first);
+  files.close(second);
+  assert.equal(files.last(7, 42)?.toString(), "newer");
+  files.open(9);
+  assert.equal(files.last(7, 42)?.toString(), "older");
+});

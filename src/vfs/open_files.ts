@@ -21,6 +21,10 @@ const WORD = {
   ownerHigh: 5,
   /** Counts uses of the place: a handle of an earlier use is not one of this. */
   use: 6,
+  /** The file whose text it is. */
+  local: 7,
+  /** When the text was made: one number for each, in their order. */
+  made: 8,
 } as const;
 /**
  * A handle has the place in its low 16 bits and the use above them. It fits 31 bits, since V8 computes
@@ -36,6 +40,8 @@ const FREE = 0;
 const TAKEN = 1;
 /** `length` while no text was made yet. */
 const NO_TEXT = -1;
+/** `local` of a text that `last` is not to find. */
+const NO_FILE = -1;
 
 const SMALL_BYTES = 16384 - HEAD_BYTES;
 const LARGE_BYTES = 512 << 10;
@@ -69,7 +75,8 @@ export class OpenFiles {
     this.#size = size;
     this.#largeAt = smallTotal;
     const takenAt = byteOffset + smallTotal + size.largePlaces * LARGE_BYTES;
-    this.#largeTaken = new Int32Array(region, takenAt, size.largePlaces);
+    // And one word more: it counts the texts made.
+    this.#largeTaken = new Int32Array(region, takenAt, size.largePlaces + 1);
   }
 
   /**
@@ -96,7 +103,10 @@ export class OpenFiles {
   /** The container whose file it is, as given to `open`; `undefined` for a handle without a place. */
   owner(handle: number): number | undefined {
     const at = this.#taken(handle);
-    if (at < 0) return undefined;
+    return at < 0 ? undefined : this.#ownerAt(at);
+  }
+
+  #ownerAt(at: number): number {
     const low = (this.#words[at + WORD.ownerLow] ?? 0) >>> 0;
     return (this.#words[at + WORD.ownerHigh] ?? 0) * 2 ** 32 + low;
   }
@@ -117,8 +127,11 @@ export class OpenFiles {
     return count;
   }
 
-  /** Keeps `text` for the reads that follow. A text that is too large is not kept. */
-  keep(handle: number, text: Buffer): void {
+  /**
+   * Keeps `text` for the reads that follow. One that is too large is not kept.
+   * @param local the file, for `last`
+   */
+  keep(handle: number, text: Buffer, local = NO_FILE): void {
     const at = this.#taken(handle);
     if (at < 0) return;
     this.#lock(at);
@@ -127,8 +140,36 @@ export class OpenFiles {
     if (textAt >= 0) {
       text.copy(this.#bytes, textAt);
       this.#words[at + WORD.length] = text.length;
+      this.#words[at + WORD.local] = local;
+      this.#words[at + WORD.made] = Atomics.add(this.#largeTaken, this.#size.largePlaces, 1);
     }
     Atomics.store(this.#words, at + WORD.lock, 0);
+  }
+
+  /**
+   * The text of a file that was made last for `owner`, whichever thread made it and whether or not it
+   * is still open: for a request that cannot wait for a new one. Looks at all places.
+   */
+  last(owner: number, local: number): Buffer | undefined {
+    let found = -1;
+    for (let place = 0; place < this.#size.places; place++) {
+      const at = this.#wordsAt(place);
+      if (this.#words[at + WORD.local] !== local || this.#ownerAt(at) !== owner) continue;
+      if ((this.#words[at + WORD.length] ?? NO_TEXT) < 0) continue;
+      const isNewer = (made: number, than: number): boolean => ((made - than) | 0) > 0;
+      const made = this.#words[at + WORD.made] ?? 0;
+      if (found < 0 || isNewer(made, this.#words[found + WORD.made] ?? 0)) found = at;
+    }
+    if (found < 0) return undefined;
+    this.#lock(found);
+    // Another may have taken the place meanwhile.
+    const same = this.#words[found + WORD.local] === local && this.#ownerAt(found) === owner;
+    const length = same ? (this.#words[found + WORD.length] ?? NO_TEXT) : NO_TEXT;
+    const textAt = this.#textAt(found);
+    const text =
+      length < 0 ? undefined : Buffer.from(this.#bytes.subarray(textAt, textAt + length));
+    Atomics.store(this.#words, found + WORD.lock, 0);
+    return text;
   }
 
   /**

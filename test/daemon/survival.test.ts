@@ -116,7 +116,7 @@ void test("an upgrade whose new version is broken leaves the old one serving, wh
     const text = readFileSync(worker, "utf8");
     const broken = text.replace(
       /^function createFilesystem\(.*$/m,
-      "$& return { lookup() { throw new Error('broken build'); } };",
+      "$& return { operations: { lookup() { throw new Error('broken build'); } } };",
     );
     assert.notEqual(broken, text);
     writeFileSync(worker, broken);

@@ -26,7 +26,7 @@ ensureFilesystemMemory(state);
 ensureCacheSizes(state);
 const counters = new Counters(state);
 const complaints: string[] = [];
-export const operations: Operations = createFilesystem({
+export const { operations }: { operations: Operations } = createFilesystem({
   // Not the cgroup tree: what is asked of it is done, and this is a whole machine.
   view: { ...DEFAULT_VIEW, cgroupTree: false },
   state,
