@@ -110,7 +110,7 @@ export function ancestorAttributes(ino: number): Attributes {
   };
 }
 
-export function isDirectory(stats: Stats): boolean {
+function isDirectory(stats: Stats): boolean {
   return (stats.mode & S_IFMT) === S_IFDIR;
 }
 
