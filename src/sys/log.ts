@@ -1,13 +1,16 @@
 /**
  * Structured log lines to stderr: one line an event, `level message key=value ...`. The same event
- * is not repeated within a minute; how often it was held back is said when it next appears.
+ * is not repeated within a minute; how often it was held back is said when it next appears. Where
+ * stderr is systemd's journal, a line begins with its priority, sd-daemon(3).
  */
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFields = Record<string, string | number | boolean | undefined>;
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+/** Of syslog(3). */
+const PRIORITY: Record<LogLevel, number> = { debug: 7, info: 6, warn: 4, error: 3 };
 const REPEAT_MS = 60_000;
 const MAX_REMEMBERED = 256;
 
@@ -16,16 +19,19 @@ export class Logger {
   readonly #least: LogLevel;
   readonly #write: (line: string) => void;
   readonly #nowMs: () => number;
+  readonly #isJournal: boolean;
   readonly #seen = new Map<string, { atMs: number; held: number }>();
 
   constructor(
     least: LogLevel = "info",
     write: (line: string) => void = writeStderr,
     nowMs: () => number = () => performance.now(),
+    isJournal: boolean = stderrIsJournal(process.env),
   ) {
     this.#least = least;
     this.#write = write;
     this.#nowMs = nowMs;
+    this.#isJournal = isJournal;
   }
 
   /** Whether debug lines are written, for what is costly to tell. */
@@ -50,7 +56,8 @@ export class Logger {
     if (RANK[level] < RANK[this.#least]) return;
     const held = level === "info" || level === "debug" ? 0 : this.#heldBack(level + message);
     if (held < 0) return;
-    let line = `lxcfs: ${level}: ${message}`;
+    const priority = this.#isJournal ? `<${PRIORITY[level]}>` : "";
+    let line = `${priority}lxcfs: ${level}: ${message}`;
     for (const [key, value] of Object.entries(fields)) {
       if (value !== undefined) line += ` ${key}=${quote(String(value))}`;
     }
@@ -74,6 +81,20 @@ export class Logger {
 
 function quote(value: string): string {
   return /^[\w./:@,+-]+$/.test(value) ? value : JSON.stringify(value);
+}
+
+/** systemd.exec(5): the journal's device and inode, which stderr is compared with. */
+export function stderrIsJournal(
+  environment: Readonly<Record<string, string | undefined>>,
+): boolean {
+  const stream = environment["JOURNAL_STREAM"];
+  if (stream === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(2, { bigint: true });
+    return stream === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
 }
 
 /** stderr may be closed or full; a log line is never worth a failed read. */

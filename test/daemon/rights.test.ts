@@ -139,6 +139,33 @@ void test("what is mounted over the host's /proc later changes no answer", { ski
   }
 });
 
+void test(
+  "where it may not have one, it says so in one line and serves without",
+  { skip },
+  async () => {
+    // What a user namespace inherits of mounts is locked there.
+    const launcher = "unshare --user --map-root-user --mount --propagation private --kill-child";
+    const server = await startBy(launcher);
+    try {
+      const enter = [
+        "nsenter",
+        "-t",
+        String(server.process.pid),
+        "-U",
+        "-m",
+        "--preserve-credentials",
+      ];
+      const meminfo = run([...enter, "cat", join(server.mountpoint, "proc/meminfo")]);
+      assert.match(meminfo, /^MemTotal: +\d+ kB/);
+      const warnings = server.output.split("\n").filter((line) => /: (warn|error): /.test(line));
+      assert.equal(warnings.length, 1, server.output);
+      assert.match(warnings[0] ?? "", /no mount namespace of its own: the host's is used cause=/);
+    } finally {
+      server.kill();
+    }
+  },
+);
+
 void test("a system call that is not on the list is refused and told", { skip }, async () => {
   const contain = new URL("../../src/daemon/contain.js", import.meta.url).href;
   const native = new URL("../../src/sys/native.js", import.meta.url).href;
