@@ -3,7 +3,9 @@
  * line that is always the same; it says what any server has to do for a read and nothing else. What it
  * takes is the kernel's part: two system calls a request, and the way from reader to server and back.
  *
- *   floor MOUNTPOINT      serves MOUNTPOINT/file until it is unmounted
+ *   floor MOUNTPOINT [PAGES]      serves MOUNTPOINT/file until it is unmounted
+ *     PAGES: largest answer; for each READ the kernel pins so many pages of the reader's buffer, if it
+ *     has them (default: as many as this project's server takes)
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,19 +13,19 @@
 #include <linux/fuse.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* As many pages a request as this project's server takes: more cost the reader more. */
-#define PAGES 4
-#define REQUEST_BYTES (1 << 16)
+#define REQUEST_BYTES (1 << 18)
 #define FILE_NODE 2
 #define A_DAY 86400
 
 static const char line[] = "0.00 0.01 0.05 1/20 30\n";
 
+static int pages = 4;
 static char request[REQUEST_BYTES] __attribute__((aligned(8)));
 static struct {
   struct fuse_out_header header;
@@ -46,8 +48,8 @@ static int carry_out(const struct fuse_in_header *in, const void *body) {
     out->major = FUSE_KERNEL_VERSION;
     out->minor = FUSE_KERNEL_MINOR_VERSION;
     out->flags = FUSE_MAX_PAGES;
-    out->max_pages = PAGES;
-    out->max_write = PAGES * 4096;
+    out->max_pages = (uint16_t)pages;
+    out->max_write = (uint32_t)pages * 4096;
     return sizeof *out;
   }
   case FUSE_GETATTR: {
@@ -81,7 +83,8 @@ static int carry_out(const struct fuse_in_header *in, const void *body) {
 int main(int argc, char **argv) {
   char options[128];
   int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-  if (argc != 2 || fd < 0) return 2;
+  if (argc < 2 || fd < 0) return 2;
+  if (argc > 2) pages = atoi(argv[2]);
   snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd);
   if (mount("floor", argv[1], "fuse.floor", MS_NOSUID | MS_NODEV, options) < 0) {
     perror("mount");
@@ -89,7 +92,7 @@ int main(int argc, char **argv) {
   }
   for (;;) {
     ssize_t length = read(fd, request, sizeof request);
-    if (length < 0 && errno == ENODEV) return 0;
+    if (length < 0 && errno != EINTR && errno != ENOENT) return errno != ENODEV;
     const struct fuse_in_header *in = (const void *)request;
     if (length < (ssize_t)sizeof *in) continue;
     if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET) continue;
