@@ -85,7 +85,7 @@ const descriptorsUsedUp: Fault = {
   },
 };
 
-const clockJumps: Fault = {
+export const clockJumps: Fault = {
   name: "clock-jumps",
   what: "the wall clock is set an hour ahead, two back, and right again",
   stallMs: SHORT_MS,
