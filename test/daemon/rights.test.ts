@@ -140,6 +140,37 @@ void test("what is mounted over the host's /proc later changes no answer", { ski
 });
 
 void test(
+  "in a container with files of another lxcfs, those are its machine's",
+  { skip },
+  async () => {
+    const outer = await Lab.open();
+    try {
+      const machine = await outer.container({ limits: { memoryBytes: 64 * MIB } });
+      const ofMachine = containerNames(machine)
+        .map((name) => join(outer.server.mountpoint, "containers", name, "proc/meminfo"))
+        .find((path) => existsSync(path));
+      const bind = `mount --bind ${ofMachine} /proc/meminfo && exec "$0" "$@"`;
+      const own = "unshare --mount --propagation private --kill-child";
+      const server = await startBy(`${own} sh -c '${bind}'`);
+      try {
+        assert.notEqual(
+          readlinkSync(`/proc/${statusOf(server).serverPid}/ns/mnt`),
+          readlinkSync(`/proc/${statusOf(server).holderPid}/ns/mnt`),
+        );
+        const enter = ["nsenter", "-t", String(server.process.pid), "-m", "--"];
+        const meminfo = run([...enter, "cat", join(server.mountpoint, "proc/meminfo")]);
+        assert.equal(keyedNumbers(meminfo).get("MemTotal"), 64 * 1024);
+        assert.doesNotMatch(server.output, /: (warn|error): /);
+      } finally {
+        server.kill();
+      }
+    } finally {
+      await outer.close();
+    }
+  },
+);
+
+void test(
   "where it may not have one, it says so in one line and serves without",
   { skip },
   async () => {
