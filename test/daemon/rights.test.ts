@@ -35,6 +35,8 @@ import { hierarchyNames, treeOf } from "../cgroup_tree/trees.ts";
 import { statusOf } from "./control.ts";
 
 const MIB = 1 << 20;
+/** Half a second, and many on a machine that is busy with other tests. */
+const START_MS = 60_000;
 const skip = whyNoMounts();
 const hostNamespace = readlinkSync("/proc/thread-self/ns/mnt");
 
@@ -115,8 +117,14 @@ async function startBy(launcher: string, options: ServerOptions = {}): Promise<S
   chmodSync(command, 0o755);
   try {
     const server = await Server.start({ ...options, command, wait: false });
-    const ended = (): boolean => server.process.exitCode !== null;
-    await waitFor("a start, or its end", () => ended() || / serving /.test(server.output));
+    const isDecided = (): boolean =>
+      server.process.exitCode !== null || / serving /.test(server.output);
+    try {
+      await waitFor("a start, or its end", isDecided, START_MS);
+    } catch (error) {
+      server.kill();
+      throw error;
+    }
     return server;
   } finally {
     run(["rm", "-r", directory]);
