@@ -37,6 +37,17 @@ const MAX_STACKED = 64;
 /** V8's share of the server's memory is kept small; see docs/operations.md for the figures. */
 export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=1", "--max-old-space-size=64"];
 
+/**
+ * glibc keeps what threads once needed: of the compilers' memory, each of a dozen threads its own. Two
+ * arenas that give back what is free cost the server 6 MB less (docs/operations.md).
+ */
+const MALLOC: Readonly<Record<string, string>> = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: "65536",
+  MALLOC_TRIM_THRESHOLD_: "65536",
+  MALLOC_TOP_PAD_: "16384",
+};
+
 /** What of the configuration the front itself finds out. */
 export type FrontRequest = Omit<
   DaemonConfig,
@@ -119,7 +130,10 @@ export function becomeHolder(config: DaemonConfig, predecessor = 0): never {
     if (fd >= 0) setInherit(fd, true);
   }
   const script = fileURLToPath(new URL("../../../bin/holder.sh", import.meta.url));
-  const environment: Record<string, string> = { [CONFIG_VARIABLE]: JSON.stringify(config) };
+  const environment: Record<string, string> = {
+    ...MALLOC,
+    [CONFIG_VARIABLE]: JSON.stringify(config),
+  };
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined && name !== CONFIG_VARIABLE) environment[name] = value;
   }

@@ -21,8 +21,10 @@ function needs(...programs: string[]): { skip: string | false } {
 void describe("tools in a container of 512 MiB and one CPU", { skip: whyNoMounts() }, () => {
   let lab: Lab;
   let container: Container;
+  let startedMs = 0;
   before(async () => {
     lab = await Lab.open();
+    startedMs = Date.now();
     const limits = { memoryBytes: MEMORY_MIB << 20, cpuset: "0" };
     container = await lab.container({ limits });
   });
@@ -30,9 +32,14 @@ void describe("tools in a container of 512 MiB and one CPU", { skip: whyNoMounts
 
   void test("free", needs("free"), () => {
     const [, memory = ""] = container.exec(["free", "-b"]).split("\n");
-    const [, total, used, free] = memory.split(/\s+/).map(Number);
+    const [, total = 0, used = 0, free = 0, shared = 0, cache = 0, available = 0] = memory
+      .split(/\s+/)
+      .map(Number);
     assert.equal(total, MEMORY_MIB << 20);
-    assert.ok(used !== undefined && free !== undefined && used + free <= (total ?? 0));
+    // What an idle container uses is little, nearly all is free, and the columns belong together.
+    assert.ok(used > 0 && used < 64 << 20, `${used} used`);
+    assert.ok(free > total - (128 << 20) && free + cache <= total, `${free} free, ${cache} cached`);
+    assert.ok(shared <= cache && available >= free && available <= total, memory);
   });
 
   void test("uptime", needs("uptime"), () => {
@@ -40,6 +47,9 @@ void describe("tools in a container of 512 MiB and one CPU", { skip: whyNoMounts
       container.exec(["uptime"]),
       /up (0|1) min,.*load average: 0\.\d\d, 0\.\d\d, 0\.\d\d/,
     );
+    const ageSeconds = (Date.now() - startedMs) / 1000;
+    const since = Date.parse(`${container.exec(["env", "TZ=UTC", "uptime", "-s"]).trim()}Z`);
+    assert.ok(Math.abs((Date.now() - since) / 1000 - ageSeconds) < 3, `up since ${since}`);
   });
 
   void test("top", needs("top"), () => {
@@ -96,6 +106,11 @@ void describe("tools in a container of 512 MiB and one CPU", { skip: whyNoMounts
     assert.match(screen, /Mem\[.*\/512M\]/);
     assert.doesNotMatch(screen, /^ +1\[/m);
     assert.match(screen, /Uptime: 00:0\d:\d\d/);
+    const usedMiB = Number(/Mem\[[ |]*([\d.]+)M\/512M\]/.exec(screen)?.[1]);
+    assert.ok(usedMiB < 64, `${usedMiB} MiB used: ${screen}`);
+    // One meter of CPUs, the first: whose number is 0 for htop, too.
+    assert.match(screen, /^ +(0|CPU)\[/m);
+    assert.match(screen, /Load average: 0\.\d\d 0\.\d\d 0\.\d\d/);
   });
 
   void test("a Node.js program", () => {
