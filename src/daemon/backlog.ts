@@ -86,9 +86,12 @@ export class Backlog {
 
   /** Tells of each request that waits: where, whose, and its place in the order of arrival. */
   each(visit: (entry: number, key: number, arrival: number) => void): void {
-    for (let entry = 0; entry < BACKLOG_ENTRIES; entry++) {
+    // The first free entry is taken each time: those that wait lie close together.
+    let left = this.waiting;
+    for (let entry = 0; left > 0 && entry < BACKLOG_ENTRIES; entry++) {
       const at = entry * ENTRY_WORDS;
       if (this.#entries[at] !== WAITS) continue;
+      left--;
       const low = (this.#entries[at + KEY_LOW] ?? 0) >>> 0;
       const key = (this.#entries[at + KEY_HIGH] ?? 0) * 2 ** 32 + low;
       visit(entry, key, this.#entries[at + ARRIVAL] ?? 0);

@@ -156,6 +156,7 @@ export class Engine {
     const request = this.#request;
     request.lengthBytes = this.#slot.requestBytes;
     if (!request.decodeHeader()) return;
+    this.#parts.turns?.note(request);
     const startMs = performance.now();
     this.#session.dispatch(request);
     this.#parts.answered?.();

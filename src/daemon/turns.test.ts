@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backlog, BACKLOG_ENTRIES, ensureBacklog } from "./backlog.ts";
+import type { RequestHeader } from "../fuse/operations.ts";
 import { createState, openState } from "./state.ts";
 import { Turns } from "./turns.ts";
 
@@ -47,6 +48,30 @@ void test("a container that comes late is next, however many of another wait", (
   turns.putOff(request(200, 1000));
   assert.equal(next(), 1000);
   assert.equal(next(), 1);
+});
+
+void test("a container alone is served as its requests come; two take turns", () => {
+  const state = createState();
+  ensureBacklog(state);
+  let nowMs = 0;
+  const turns = new Turns({
+    backlog: new Backlog(state),
+    callerOf: (pid) => Math.floor(pid / 100),
+    isQueued: () => true,
+    nowMs: () => nowMs,
+  });
+  const note = (pid: number, opcode = 15): void =>
+    turns.note({ opcode, nodeLow: 0, nodeHigh: 0, pid } as RequestHeader);
+  const fetches = (): boolean => Array.from({ length: 32 }, () => turns.isToFetch()).includes(true);
+  const RELEASE = 18;
+  for (let i = 0; i < 99; i++) note(100 + i);
+  for (let i = 0; i < 99; i++) note(0, RELEASE);
+  assert.equal(fetches(), false, "one container");
+  note(200);
+  assert.ok(fetches(), "two");
+  nowMs = 2000;
+  for (let i = 0; i < 99; i++) note(200);
+  assert.equal(fetches(), false, "one again");
 });
 
 void test("there is room for so many, and large requests are not put off", () => {

@@ -4,9 +4,12 @@
  * up, they are taken from the kernel as they come and served container by container: next is the
  * oldest request of the container that was served least recently.
  *
- * That costs a look at the queue and a copy for each request. As long as nobody waits, it is left out.
+ * That costs a look at the queue and a copy for each request, twice as much as serving it. As long as
+ * nobody waits, or all requests are one container's, it is left out.
  */
 import { isCgroupNode } from "../cgroup_tree/node.ts";
+import type { RequestHeader } from "../fuse/operations.ts";
+import { Opcode } from "../fuse/wire/abi.ts";
 import { localOf, ownerOf } from "../vfs/node_id.ts";
 import type { Backlog } from "./backlog.ts";
 
@@ -14,10 +17,14 @@ import type { Backlog } from "./backlog.ts";
 const LOOK_EVERY = 16;
 /** With fewer requests that wait at once there is nothing to put in order. */
 const CROWD = 4;
+/** For so long after requests of two containers were seen there is something to put in order. */
+const MIXED_MS = 1000;
 /** How long it is believed that a thread is in the container it was found in. */
 const KNOWN_MS = 100;
 /** Containers remembered as served; more are forgotten, all at once. */
 const MAX_REMEMBERED = 4096;
+/** So many requests between two looks at the clock. */
+const CLOCK_EVERY = 16;
 
 /** Fields of struct fuse_in_header. */
 const AT_NODE_LOW = 16;
@@ -39,6 +46,10 @@ export class Turns {
   readonly #served = new Map<number, number>();
   readonly #known = new Map<number, number>();
   #knownUntilMs = 0;
+  #nowMs = 0;
+  #sinceClock = CLOCK_EVERY;
+  #lastKey = -1;
+  #mixedUntilMs = -1;
   #servings = 0;
   #sinceLook = 0;
   #isCrowded = false;
@@ -52,8 +63,19 @@ export class Turns {
     return !this.#options.backlog.isEmpty;
   }
 
+  /** Told of each request that is executed. */
+  note({ opcode, nodeLow, nodeHigh, pid }: RequestHeader): void {
+    // A file may be closed by whoever comes along, the kernel itself included.
+    if (opcode === Opcode.RELEASE) return;
+    const key = this.#keyOf(nodeLow, nodeHigh, pid);
+    if (key === this.#lastKey) return;
+    if (this.#lastKey >= 0) this.#mixedUntilMs = this.#nowMs + MIXED_MS;
+    this.#lastKey = key;
+  }
+
   /** After each request: whether what waits in the kernel is to be fetched first. */
   isToFetch(): boolean {
+    if (this.#nowMs >= this.#mixedUntilMs) return false;
     if (!this.#isCrowded && ++this.#sinceLook < LOOK_EVERY) return false;
     this.#sinceLook = 0;
     return this.#options.isQueued();
@@ -67,7 +89,10 @@ export class Turns {
 
   /** Puts a request off until its turn. @returns false if it has to be executed now */
   putOff(request: Buffer): boolean {
-    return this.#options.backlog.put(request, this.#keyOf(request));
+    const nodeLow = request.readUInt32LE(AT_NODE_LOW);
+    const nodeHigh = request.readUInt32LE(AT_NODE_HIGH);
+    const key = this.#keyOf(nodeLow, nodeHigh, request.readUInt32LE(AT_PID));
+    return this.#options.backlog.put(request, key);
   }
 
   /** Takes the request whose turn it is. @returns false if there is none */
@@ -97,18 +122,20 @@ export class Turns {
     return false;
   }
 
-  #keyOf(request: Buffer): number {
-    const nowMs = this.#options.nowMs();
-    if (nowMs >= this.#knownUntilMs) {
-      this.#known.clear();
-      this.#knownUntilMs = nowMs + KNOWN_MS;
-    }
-    const nodeLow = request.readUInt32LE(AT_NODE_LOW);
-    const owner = ownerOf(nodeLow, request.readUInt32LE(AT_NODE_HIGH));
+  #keyOf(nodeLow: number, nodeHigh: number, pid: number): number {
+    if (++this.#sinceClock >= CLOCK_EVERY) this.#lookAtClock();
+    const owner = ownerOf(nodeLow, nodeHigh);
     if (owner !== 0 && !isCgroupNode(owner, localOf(nodeLow))) return owner;
-    const pid = request.readUInt32LE(AT_PID);
     let key = this.#known.get(pid);
     if (key === undefined) this.#known.set(pid, (key = this.#options.callerOf(pid)));
     return key;
+  }
+
+  #lookAtClock(): void {
+    this.#sinceClock = 0;
+    this.#nowMs = this.#options.nowMs();
+    if (this.#nowMs < this.#knownUntilMs) return;
+    this.#known.clear();
+    this.#knownUntilMs = this.#nowMs + KNOWN_MS;
   }
 }
