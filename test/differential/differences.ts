@@ -8,8 +8,10 @@ export interface Difference {
   readonly why: string;
   /** What must be true of ours and the peer's value; a field that is missing is undefined. */
   readonly holds?: (ours: string | undefined, theirs: string | undefined) => boolean;
-  /** Seen on every machine, so that an entry that explains nothing is noticed. */
-  readonly always?: boolean;
+  /** Only where cgroup v2 is all there is; else everywhere. */
+  readonly on?: "v2";
+  /** Seen on every machine, so that an entry that explains nothing is noticed; or wherever there is v1. */
+  readonly always?: true | "v1";
 }
 
 const number = (value: string | undefined): number => Number.parseFloat(value ?? "");
@@ -17,6 +19,9 @@ const number = (value: string | undefined): number => Number.parseFloat(value ??
 /** Ours is the smaller one: the container's own figure in place of the host's. */
 const less = (ours: string | undefined, theirs: string | undefined): boolean =>
   number(ours) < number(theirs);
+
+/** The peer separates the heads of the last columns by one tab. */
+const headOf = (text: string | undefined): string | undefined => text?.replaceAll("\t\t", "\t");
 
 /** The peer has the row and we have not. */
 const leftOut = (ours: string | undefined): boolean => ours === undefined;
@@ -63,16 +68,43 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     file: "proc/meminfo",
-    field: /^(Slab|SUnreclaim)$/,
-    why: "On v1 the peer shows 0; ours is the kernel's memory that the cgroup was charged, which v1 does not divide further.",
+    field: /^(Slab|SReclaimable|SUnreclaim)$/,
+    why: "The peer shows 0; ours is the kernel's memory that the cgroup was charged, which v1 does not divide further.",
     holds: (_, theirs) => number(theirs) === 0,
   },
   {
     file: "proc/swaps",
     field: /^text$/,
     why: "The kernel separates the heads of the last columns by two tabs, and so do we.",
-    holds: (ours, theirs) => ours?.replaceAll("\t\t", "\t") === theirs?.replaceAll("\t\t", "\t"),
-    always: true,
+    holds: (ours, theirs) => headOf(ours) === headOf(theirs),
+    always: "v1",
+  },
+  {
+    file: "proc/swaps",
+    field: /^text$/,
+    why: "On v2 the peer finds no swap; ours is what the cgroup may use.",
+    on: "v2",
+    holds: (ours, theirs) => headOf(ours)?.startsWith(headOf(theirs) ?? "") === true,
+  },
+  {
+    file: "proc/meminfo",
+    field: /^(SwapTotal|SwapFree)$/,
+    why: "On v2 the peer finds no swap; ours is what the cgroup may use.",
+    on: "v2",
+    holds: (_, theirs) => number(theirs) === 0,
+  },
+  {
+    file: "proc/stat",
+    field: /^cpu\d* (user|nice|system|iowait|irq|softirq|steal|guest|guest_nice)$/,
+    why: "On v2 the peer shows the host's rows; ours are the container's.",
+    on: "v2",
+    holds: less,
+  },
+  {
+    file: "proc/stat",
+    field: /^cpu\d+ idle$/,
+    why: "On v2 the peer shows the host's rows; ours are the container's life on each CPU, which may be the longer.",
+    on: "v2",
   },
   {
     file: "proc/cpuinfo",

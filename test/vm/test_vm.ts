@@ -14,11 +14,11 @@ import { BENCH_FAILED, isUnavailable, SKIPPED, withMachines } from "./session.ts
 import { guestFiles, guestSuites, shortLayouts } from "./suites.ts";
 
 const usage = `usage: npm run test:vm -- [OPTION]... [SUITE]...
-Suites: ${guestSuites.map((suite) => suite.name).join(", ")}. Without any: all, on all layouts.
+Suites: ${guestSuites.map((suite) => suite.name).join(", ")}. Without any: the long form (suites.ts).
   --layout v2|v1|hybrid   on this layout only; may be repeated
   --file NAME             this file of the suites only (limits, or limits.test.ts); may be repeated
   --short                 what npm test runs: the essentials, on ${shortLayouts.join(", ")}
-  --every                 every file of the suites on every layout: hours
+  --every                 every file of every suite: an hour a layout
   --once                  what fails is not run again (else twice at most)
   --machines N            so many side by side (default 2)
   --minutes N             begin nothing after so many (default 60): what is left is skipped
