@@ -46,7 +46,8 @@ function printableLines(text: string): string {
   return text.split("\n").map(printable).join("\n");
 }
 
-async function stateOf(mountPoint: string, runtimeDir: string): Promise<MountState> {
+/** Whether one mountpoint is served, and by whom. */
+export async function stateOf(mountPoint: string, runtimeDir: string): Promise<MountState> {
   const served = lxcfsMountpoints().includes(mountPoint);
   const state = served ? await liveness(mountPoint) : "dead";
   const status = state === "answers" ? await statusOrNone(mountPoint, runtimeDir) : undefined;

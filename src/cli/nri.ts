@@ -45,7 +45,7 @@ async function attachUntilStopped(args: readonly string[]): Promise<number> {
   const pool = new AttachPool();
   const attacher = new Attacher(pool, await findMountPoint(values.mountpoint));
   const plugin = new NriPlugin({
-    socketPath: values.socket,
+    socketPath: () => values.socket,
     log,
     onContainer: async ({ name, namespace, labels, annotations }, container) => {
       const pod = { metadata: { name, namespace, labels, annotations } };

@@ -10,7 +10,7 @@ import { BundlePublisher, SecretStore } from "../k8s/webhook/secret.ts";
 import { DEFAULT_SETTINGS } from "../k8s/webhook/selection.ts";
 import { WebhookServer } from "../k8s/webhook/server.ts";
 import { readSettings } from "../k8s/webhook/settings.ts";
-import { Logger } from "../sys/log.ts";
+import { Logger, logLevel } from "../sys/log.ts";
 
 export const summary = "Serve the Kubernetes admission webhook that mounts the files into pods";
 
@@ -18,6 +18,7 @@ const HELP = `Usage: lxcfs webhook [OPTION]...
 ${summary}.
 
   --config FILE          settings, JSON (default: none, built-in settings)
+  --log-level LEVEL      debug, info, warn or error (default: info)
   --port PORT            HTTPS port (default: 8443)
   --service NAME         Service the API server calls (default: lxcfs-webhook)
   --namespace NAME       its namespace (default: that of this pod)
@@ -39,6 +40,7 @@ export async function run(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       config: { type: "string" },
+      "log-level": { type: "string", default: "info" },
       port: { type: "string", default: "8443" },
       service: { type: "string", default: "lxcfs-webhook" },
       namespace: { type: "string" },
@@ -57,7 +59,7 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const log = new Logger();
+  const log = new Logger(logLevel(values["log-level"]));
   const settings = values.config ? readSettings(values.config) : DEFAULT_SETTINGS;
   const times: RotationTimes = {
     ...DEFAULT_TIMES,

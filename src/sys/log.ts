@@ -11,6 +11,13 @@ export type LogFields = Record<string, string | number | boolean | undefined>;
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 /** Of syslog(3). */
 const PRIORITY: Record<LogLevel, number> = { debug: 7, info: 6, warn: 4, error: 3 };
+
+/** The level of that name. @throws RangeError */
+export function logLevel(name: string): LogLevel {
+  if (Object.hasOwn(RANK, name)) return name as LogLevel;
+  throw new RangeError(`Cannot log at level "${name}": expected ${Object.keys(RANK).join(", ")}`);
+}
+
 const REPEAT_MS = 60_000;
 const MAX_REMEMBERED = 256;
 

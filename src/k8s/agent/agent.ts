@@ -15,6 +15,7 @@ import { containerName } from "./pods.ts";
 
 /** A container that is created but never started waits no longer than this for us. */
 const START_MS = 60_000;
+const ASK_AGAIN_MS: readonly number[] = [500, 1000, 2000, 5000, 10_000, 20_000, 30_000];
 /** How long after its start a container's name may take to appear in its pod's status. */
 const NAME_MS = 10_000;
 
@@ -50,9 +51,8 @@ export class ContainerWork {
 
   /** A container whose cgroup has appeared. */
   async fromCgroup(seen: SeenContainer): Promise<void> {
-    const { pods } = this.#options;
     // Both take a moment: asking meanwhile costs the container nothing.
-    const asked = pods.byUid(seen.podUid).catch(() => undefined);
+    const asked = this.#podOf(seen.podUid);
     const pid = await ownProgram(seen.cgroup, START_MS);
     if (pid === 0 || isPause(pid)) return;
     const pod = await asked;
@@ -62,6 +62,16 @@ export class ContainerWork {
     }
     const excludes = pod.metadata?.annotations?.["lxcfs.io/exclude-containers"] !== undefined;
     await this.#attach(pod, pid, excludes ? await this.#nameOf(seen) : "");
+  }
+
+  /** Where the API server does not answer, or does not know the pod yet, it is asked again. */
+  async #podOf(uid: string): Promise<Pod | undefined> {
+    for (const waitMs of ASK_AGAIN_MS) {
+      const pod = await this.#options.pods.byUid(uid).catch(() => undefined);
+      if (pod) return pod;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+    return await this.#options.pods.byUid(uid).catch(() => undefined);
   }
 
   async #nameOf(seen: SeenContainer): Promise<string> {

@@ -6,6 +6,8 @@ import { CgroupWatch, watchedHierarchy, type SeenContainer } from "./cgroup_watc
 
 /** A runtime's own program in the container's cgroup, before it becomes the user's. */
 const RUNTIME = /(?:^|[/:_])(?:runc|crun|youki)\b/;
+/** The sandbox program of every runtime's image, arguments separated and ended by NUL. */
+const PAUSE: ReadonlySet<string> = new Set(["/pause\0", "/usr/bin/pod\0"]);
 const LOOK_MS = 4;
 
 /** The first process of a cgroup or of one below it, by the host's numbers; 0 if there is none. */
@@ -47,9 +49,12 @@ function isRuntime(pid: number): boolean {
   return RUNTIME.test(tryReadFile(`/proc/${pid}/comm`) ?? "");
 }
 
-/** The process that holds a pod's namespaces together: it reads nothing, it needs nothing. */
+/**
+ * The process that holds a pod's namespaces together: it reads nothing, it needs nothing. Told by
+ * its whole command line, so that a program of the user's that has "pause" in its name is not it.
+ */
 export function isPause(pid: number): boolean {
-  return tryReadFile(`/proc/${pid}/comm`) === "pause\n";
+  return PAUSE.has(tryReadFile(`/proc/${pid}/cmdline`) ?? "");
 }
 
 /** All containers of the node there are now. */

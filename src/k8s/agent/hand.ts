@@ -90,6 +90,8 @@ export class Hand {
   readonly #start: () => ChildProcess;
   readonly #waiting = new Map<number, Waiting>();
   readonly #outcomes = new Map<string, number>();
+  /** Containers that were changed, by task. */
+  readonly containers: Map<string, number> = new Map();
   #child: ChildProcess | undefined;
   #nextId = 1;
 
@@ -114,6 +116,7 @@ export class Hand {
     });
     const key = `${task.do} ${done.outcome?.status ?? "done"}`;
     this.#outcomes.set(key, (this.#outcomes.get(key) ?? 0) + 1);
+    this.containers.set(task.do, (this.containers.get(task.do) ?? 0) + done.containers);
     return done;
   }
 

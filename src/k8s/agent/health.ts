@@ -60,7 +60,7 @@ export interface HealthOptions {
   complaints(): string[];
   /** Whether something is stuck that a restart of the agent would mend. */
   stuck(): boolean;
-  metrics(): string;
+  metrics(): Promise<string>;
 }
 
 /** Answers /startupz, /readyz, /healthz and /metrics on each of `ports`. */
@@ -69,7 +69,7 @@ export async function serveHealth(options: HealthOptions, ports: readonly number
   const handler: Parameters<typeof createServer>[1] = (request, response) => {
     const answer = async (): Promise<[number, string]> => {
       const path = request.url?.split("?")[0];
-      if (path === "/metrics") return [200, options.metrics()];
+      if (path === "/metrics") return [200, await options.metrics()];
       if (path === "/healthz") return options.stuck() ? [503, "stuck\n"] : [200, "ok\n"];
       if (path !== "/startupz" && path !== "/readyz") return [404, "not here\n"];
       if (path === "/startupz" && started) return [200, "ok\n"];

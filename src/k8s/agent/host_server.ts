@@ -3,11 +3,12 @@
  * version when it is another, started again when it has ended altogether.
  *
  * It outlives the pod because nothing of it is the pod's: its cgroup is one of the node's, its mount
- * namespace and root are its own (private_root.ts), its network namespace is the node's.
+ * namespace and root are its own (private_root.ts), its network namespace is the node's, its log is a
+ * file of the node's (server_log.ts).
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../../sys/log.ts";
@@ -15,6 +16,7 @@ import { CLONE, MNT, mount, MS, setns, umount, unshare } from "../../sys/native.
 import { joinCgroup } from "./node_cgroup.ts";
 import { versionsMounted } from "./install.ts";
 import { becomeProgram } from "./private_root.ts";
+import { openServerLog } from "./server_log.ts";
 
 /** As much of a server's status as is needed here. */
 export interface ServerStatus {
@@ -38,6 +40,11 @@ export interface HostServerOptions {
   /** Has the server replaced by the version that is installed; resolves with an exit code. */
   upgrade(): Promise<number>;
   log: Logger;
+}
+
+/** Where the server tells its own counters: the agent passes them on. */
+export function metricsSocket(runtimeDir: string): string {
+  return `${runtimeDir}/metrics.sock`;
 }
 
 const START_MS = 15_000;
@@ -76,12 +83,15 @@ async function start(options: HostServerOptions): Promise<void> {
   mkdirSync(options.runtimeDir, { recursive: true });
   const [node, script] = options.command;
   const { mountPoint, runtimeDir, serverArgs, cgroup } = options;
-  const args = ["--runtime-dir", runtimeDir, ...serverArgs, mountPoint];
+  const metrics = `--metrics=${metricsSocket(runtimeDir)}`;
+  const args = ["--runtime-dir", runtimeDir, metrics, ...serverArgs, mountPoint];
+  const log = openServerLog(runtimeDir);
   const child = spawn(
     node,
     [script, "node-agent", "--exec-server", "--cgroup", cgroup, "--", ...args],
-    { stdio: ["ignore", "inherit", "inherit"], detached: true },
+    { stdio: ["ignore", log, log], detached: true },
   );
+  closeSync(log);
   child.unref();
   let exited: number | null | undefined;
   child.on("exit", (code) => (exited = code));

@@ -83,12 +83,16 @@ async function debug(attacher: Attacher, uid: string, ids: readonly string[]): P
   return tell("debug", await attacher.attach(debugger_, EVERYTHING, target)) ? 0 : EXIT.failed;
 }
 
-/** First processes of a pod's containers: of those named, or of all but the one that only waits. */
-function pidsOf(uid: string, ids: readonly string[]): number[] {
+/** A pod's containers with their first processes: those named, or all but the one that only waits. */
+export function podProcesses(uid: string, ids: readonly string[]): { id: string; pid: number }[] {
   return containersNow()
     .filter((seen) => seen.podUid === uid && (ids.length === 0 || ids.includes(seen.id)))
-    .map((seen) => firstProcess(seen.cgroup))
-    .filter((pid) => pid > 0 && !isPause(pid));
+    .map(({ id, cgroup }) => ({ id, pid: firstProcess(cgroup) }))
+    .filter(({ pid }) => pid > 0 && !isPause(pid));
+}
+
+function pidsOf(uid: string, ids: readonly string[]): number[] {
+  return podProcesses(uid, ids).map(({ pid }) => pid);
 }
 
 function tell(action: string, outcome: Outcome): boolean {
@@ -103,7 +107,8 @@ function tell(action: string, outcome: Outcome): boolean {
   return ok;
 }
 
-function unknown(uid: string): number {
+/** Says that there is nothing by that name here. */
+export function unknown(uid: string): number {
   process.stderr.write(`lxcfs: no such container of pod ${uid} runs on this node\n`);
   return EXIT.unknown;
 }

@@ -52,17 +52,19 @@ describe("NRI plugin", () => {
   async function connected(
     runtime: NriRuntime,
     onContainer: (begun: Begun) => Promise<void> = async () => undefined,
+    nowMs: () => number = () => performance.now(),
   ) {
     const socketPath = `${dir}/nri${sockets++}.sock`;
     const begun: Begun[] = [];
     const lines: string[] = [];
     const plugin = new NriPlugin({
-      socketPath,
+      socketPath: () => socketPath,
       onContainer: async (pod, started) => {
         begun.push({ pod, container: started });
         await onContainer({ pod, container: started });
       },
       log: new Logger("debug", (line) => lines.push(line)),
+      nowMs,
     });
     await runtime.listen(socketPath);
     const registration = runtime.plugin();
@@ -168,15 +170,28 @@ describe("NRI plugin", () => {
   });
 
   it("answers before the runtime loses patience, and is unhealthy when stuck beyond that", async () => {
-    const runtime = new NriRuntime(undefined, 200);
-    const { lines, plugin } = await connected(runtime, () => sleep(700));
+    const patienceMs = 1500;
+    const runtime = new NriRuntime(undefined, patienceMs);
+    let finish = (): void => undefined;
+    const work = new Promise<void>((resolve) => (finish = resolve));
+    let nowMs = 0;
+    const { lines, plugin } = await connected(
+      runtime,
+      () => work,
+      () => nowMs,
+    );
     const startedMs = performance.now();
     await runtime.call("StartContainer", "StartContainerRequest", {
       pod: POD,
       container: container(7),
     });
-    assert.ok(performance.now() - startedMs < 200);
+    assert.ok(performance.now() - startedMs < patienceMs);
     assert.match(lines.join(""), /container starts before it is attached/);
+    assert.equal(plugin.healthy, true);
+    nowMs = 2 * patienceMs + 1;
+    assert.equal(plugin.healthy, false);
+    finish();
+    await sleep(10);
     assert.equal(plugin.healthy, true);
   });
 
@@ -210,7 +225,11 @@ describe("NRI plugin", () => {
   it("is not ready where there is no runtime, and finds it when it comes", async () => {
     const socketPath = `${dir}/late.sock`;
     const log = new Logger("error", () => undefined);
-    const plugin = new NriPlugin({ socketPath, onContainer: async () => undefined, log });
+    const plugin = new NriPlugin({
+      socketPath: () => socketPath,
+      onContainer: async () => undefined,
+      log,
+    });
     plugin.start();
     await sleep(50);
     assert.equal(plugin.ready, false);

@@ -18,7 +18,8 @@ import { RpcClient, serveRpc } from "./ttrpc.ts";
 
 /** What the plugin is given. */
 export interface NriOptions {
-  socketPath: string;
+  /** The runtime's socket; asked for before each connection. */
+  socketPath(): string;
   /** Called for each container that starts or runs already; its answer lets the container start. */
   onContainer(pod: PodSandbox, container: NriContainer): Promise<void>;
   log: Logger;
@@ -58,7 +59,7 @@ export class NriPlugin {
     return this.#synchronized;
   }
 
-  /** False if a request has been in work for more than twice what the runtime waits. */
+  /** False if a container has been in work for more than twice what the runtime waits. */
   get healthy(): boolean {
     const limitMs = this.#nowMs() - 2 * this.#requestTimeoutMs;
     return [...this.#running].every(({ startedMs }) => startedMs >= limitMs);
@@ -76,7 +77,8 @@ export class NriPlugin {
   }
 
   #connect(): void {
-    const { socketPath, log } = this.#options;
+    const { log } = this.#options;
+    const socketPath = this.#options.socketPath();
     const socket = createConnection(socketPath);
     this.#socket = socket;
     socket.on("connect", () => {
@@ -98,16 +100,6 @@ export class NriPlugin {
   async #register(socket: Socket): Promise<void> {
     const mux = new Mux(socket);
     const known = new Map<string, PodSandbox>();
-    const guarded =
-      (handler: (payload: Buffer) => Promise<Buffer> | Buffer) => async (payload: Buffer) => {
-        const running = { startedMs: this.#nowMs() };
-        this.#running.add(running);
-        try {
-          return await handler(payload);
-        } finally {
-          this.#running.delete(running);
-        }
-      };
     // Runtimes send events as StateChange up to some version, and as calls of their own from then on.
     const startContainer = async (payload: Buffer) => {
       await this.#beginInTime(messages.decodeContainerRequest(payload));
@@ -133,12 +125,12 @@ export class NriPlugin {
         this.#retryMs = FIRST_RETRY_MS;
         return messages.encodeSynchronizeResponse(request.more);
       },
-      StateChange: guarded(async (payload) => {
+      StateChange: async (payload) => {
         const event = messages.decodeStateChange(payload);
         if (event.event === messages.EVENT.START_CONTAINER) await this.#beginInTime(event);
         return Buffer.alloc(0);
-      }),
-      StartContainer: guarded(startContainer),
+      },
+      StartContainer: startContainer,
       Shutdown: () => {
         this.#options.log.info("runtime shuts down");
         return Buffer.alloc(0);
@@ -167,6 +159,8 @@ export class NriPlugin {
   /** Never rejects: no container is to be kept from starting. */
   async #begin({ pod, container }: ContainerEvent): Promise<void> {
     if (!pod || !container) return;
+    const running = { startedMs: this.#nowMs() };
+    this.#running.add(running);
     try {
       await this.#options.onContainer(pod, container);
     } catch (error) {
@@ -175,6 +169,8 @@ export class NriPlugin {
         container: container.name,
         error: String(error),
       });
+    } finally {
+      this.#running.delete(running);
     }
   }
 }

@@ -1,0 +1,123 @@
+/**
+ * What is wrong on a Kubernetes node, for `kubectl lxcfs doctor`.
+ *
+ * `lxcfs node-agent doctor`: the server, the kernel, and the containers that should have their files
+ * by their pods' labels and annotations and have not. Those that nobody wants attached are left out.
+ * `lxcfs node-agent pod doctor UID [CONTAINER-ID]...`: whether each container of one pod is shown its
+ * own machine: the files it has, whether they answer, and what they say beside its cgroups.
+ */
+import { existsSync } from "node:fs";
+import { exitCodeOf, findingsText, type Finding } from "../explain/doctor/finding.ts";
+import { hostChecks } from "../explain/doctor/host_checks.ts";
+import { mountChecks } from "../explain/doctor/mount_checks.ts";
+import { Containers } from "../explain/subject.ts";
+import { attachedText, sizeText, survey, type SurveyRow } from "../explain/survey.ts";
+import { parseMeminfo } from "../host/meminfo.ts";
+import type { FoundContainer } from "../runtimes/types.ts";
+import { containersNow, firstProcess, isPause } from "../k8s/agent/container_process.ts";
+import { decide } from "../k8s/agent/decide.ts";
+import { podProcesses, unknown } from "../k8s/agent/pod_command.ts";
+import { containerName, PodDirectory } from "../k8s/agent/pods.ts";
+import { ApiClient, podAccess } from "../k8s/api/client.ts";
+import { DEFAULT_SETTINGS, type InjectionSettings } from "../k8s/webhook/selection.ts";
+import { readSettings } from "../k8s/webhook/settings.ts";
+import { readFile } from "../sys/read.ts";
+import { stateOf } from "./doctor.ts";
+
+/** As much of a container's id as people look at. */
+const SHORT_ID = 12;
+
+export interface NodeDoctorOptions {
+  mountPoint: string;
+  runtimeDir: string;
+  /** The settings file; where there is none, the built-in settings hold. */
+  config: string;
+}
+
+export async function nodeDoctor(options: NodeDoctorOptions): Promise<number> {
+  const state = await stateOf(options.mountPoint, options.runtimeDir);
+  const settings = existsSync(options.config) ? readSettings(options.config) : DEFAULT_SETTINGS;
+  const findings = hostChecks({ proc: "/proc", root: "" });
+  try {
+    const rows = surveyOf(await meantToHave(settings));
+    const checks = mountChecks([state], rows, "/proc");
+    findings.push(...checks.map((finding) => ({ ...finding, ...remedyHere(finding) })));
+  } catch (error) {
+    findings.push({ check: "pods", severity: "warning", message: `not known: ${String(error)}` });
+  }
+  process.stdout.write(findingsText(findings));
+  return exitCodeOf(findings);
+}
+
+/** Containers of this node that are to have their files, by what the agent itself goes by. */
+async function meantToHave(settings: InjectionSettings): Promise<FoundContainer[]> {
+  const client = new ApiClient(podAccess(process.env));
+  const found: FoundContainer[] = [];
+  try {
+    const directory = new PodDirectory(client, process.env["NODE_NAME"] ?? "");
+    const pods = await directory.refresh();
+    for (const { podUid, id, cgroup } of containersNow()) {
+      const pod = pods.get(podUid);
+      const pid = firstProcess(cgroup);
+      if (!pod || pid === 0 || isPause(pid)) continue;
+      const namespace = pod.metadata?.namespace ?? "";
+      const decision = decide(pod, await directory.namespaceLabels(namespace), settings);
+      const container = containerName(pod, id) ?? id.slice(0, SHORT_ID);
+      if (!decision.attach || decision.excludedContainers.has(container)) continue;
+      const name = `${namespace}/${pod.metadata?.name}/${container}`;
+      found.push({ runtime: "pod", name, id, pid });
+    }
+  } finally {
+    client.close();
+  }
+  return found;
+}
+
+/** What to do here, where a plain host's remedy would be of no use. */
+function remedyHere({ check, remedy }: Finding): { remedy?: string } {
+  if (remedy === undefined) return {};
+  if (check === "containers") return { remedy: "kubectl lxcfs attach POD" };
+  return { remedy: "the agent mends this by itself: see its log" };
+}
+
+function surveyOf(found: readonly FoundContainer[]): SurveyRow[] {
+  const containers = new Containers();
+  const rows = survey(containers, found);
+  containers.close();
+  return rows;
+}
+
+export function podDoctor(args: readonly string[], mountPoint: string): number {
+  const [uid = "", ...ids] = args;
+  const found = podProcesses(uid, ids).map(({ id, pid }) => {
+    return { runtime: "kubernetes", name: id.slice(0, SHORT_ID), id, pid };
+  });
+  if (found.length === 0) return unknown(uid);
+  const findings = surveyOf(found).map((row) => examine(row, mountPoint));
+  process.stdout.write(findingsText(findings));
+  return exitCodeOf(findings);
+}
+
+function examine(row: SurveyRow, mountPoint: string): Finding {
+  const check = `container ${row.name}`;
+  if (row.attached.files === 0) {
+    const message = "sees the node's files";
+    return { check, severity: "warning", message, remedy: "kubectl lxcfs attach POD" };
+  }
+  try {
+    // By its own eyes: a dead mount is dead there, whatever lives here.
+    readFile(`/proc/${row.pid}/root/proc/meminfo`);
+    const own = row.container === null ? "" : `/containers/${row.container}`;
+    const meminfo = parseMeminfo(readFile(`${mountPoint}${own}/proc/meminfo`));
+    const shownBytes = (meminfo.get("MemTotal") ?? 0) * 1024;
+    const limit = row.memoryLimitBytes === null ? "no limit" : sizeText(row.memoryLimitBytes);
+    const files = `files ${attachedText(row.attached)}; memory ${sizeText(shownBytes)}, its cgroup says ${limit}`;
+    // A limit above the node's memory is none.
+    const wrong = row.memoryLimitBytes !== null && shownBytes > row.memoryLimitBytes;
+    if (!wrong) return { check, severity: "ok", message: files };
+    return { check, severity: "error", message: files, remedy: "kubectl lxcfs doctor" };
+  } catch (error) {
+    const message = `its files do not answer: ${String(error)}`;
+    return { check, severity: "error", message, remedy: "kubectl lxcfs attach POD" };
+  }
+}
