@@ -42,6 +42,13 @@ need unshare util-linux
 need mount mount
 need nsenter util-linux
 need getconf libc-bin
+# What a single-node Kubernetes cluster is made of, besides Kubernetes itself.
+need etcd etcd-server
+need conntrack conntrack
+need socat socat
+need iptables iptables
+need openssl openssl
+[ -x /usr/lib/cni/bridge ] || missing="$missing containernetworking-plugins"
 [ -e /usr/lib/python3/dist-packages/prometheus_client/parser.py ] ||
   missing="$missing python3-prometheus-client"
 

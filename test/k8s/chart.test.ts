@@ -8,61 +8,9 @@ import { DEFAULT_FILES, NODE_RUN_DIR, SERVED_FILES } from "../../src/k8s/names.t
 import { DEFAULT_SETTINGS } from "../../src/k8s/webhook/selection.ts";
 import { parseSettings } from "../../src/k8s/webhook/settings.ts";
 import type { RenderOptions, Values } from "./chart.ts";
+import { GOLDEN, PLAIN } from "./renderings.ts";
 import { context, defaultValues, manifests, renderChart, ROOT } from "./chart.ts";
 import { TemplateSet } from "./gotemplate.ts";
-
-/** Golden files: name -> what they are rendered from. UPDATE_GOLDEN=1 writes them anew. */
-const GOLDEN: Record<string, RenderOptions> = {
-  defaults: {},
-  "policy-1.36": { kubeVersion: "v1.36.0" },
-  "old-cluster-1.20": { kubeVersion: "v1.20.2", namespace: "kube-lxcfs", name: "view" },
-  "attach-only": {
-    values: {
-      injection: { mode: "attach" },
-      agent: { startupTaint: "lxcfs.io/starting=true:NoSchedule" },
-    },
-  },
-  none: {
-    values: {
-      injection: { mode: "none" },
-      rbac: { create: false },
-      serviceAccount: { create: false },
-    },
-  },
-  "cert-manager": { values: { webhook: { certificates: { mode: "cert-manager" } } } },
-  provided: {
-    values: {
-      webhook: { certificates: { mode: "provided", secretName: "mine", caBundle: "QUJD" } },
-    },
-  },
-  everything: {
-    values: {
-      fullnameOverride: "lxcfs-everything",
-      commonLabels: { team: "platform", cost: "1234" },
-      image: { repository: "registry.example.com/lxcfs-ts", digest: `sha256:${"0".repeat(64)}` },
-      imagePullSecrets: [{ name: "pull" }],
-      injection: { userNamespaces: true, files: ["meminfo", "cpu"], podOptIn: false },
-      agent: {
-        extraArgs: ["--log=debug"],
-        podAnnotations: { a: "b" },
-        podLabels: { c: "off" },
-        cleanup: false,
-      },
-      webhook: {
-        replicas: 3,
-        extraArgs: ["--tick-seconds=5"],
-        podAnnotations: { a: "b" },
-        podLabels: { c: "1.5" },
-        tolerations: [{ key: "infra", operator: "Exists" }],
-        affinity: { nodeAffinity: {} },
-        certificates: { mode: "cert-manager", issuerRef: { name: "corp", kind: "ClusterIssuer" } },
-      },
-      serviceAccount: { annotations: { "example.com/role": "none" } },
-      podMonitor: { enabled: true, labels: { release: "prometheus" } },
-      networkPolicy: { enabled: true },
-    },
-  },
-};
 
 interface Manifest {
   apiVersion: string;
@@ -149,13 +97,6 @@ describe("chart", () => {
     return undefined;
   });
 });
-
-/** What `kubectl apply -f` needs, without helm: one file for each way of injecting. */
-const PLAIN: Record<string, RenderOptions> = {
-  webhook: { kubeVersion: "v1.30.0", values: { injection: { mode: "webhook" } } },
-  policy: { kubeVersion: "v1.36.0", values: { injection: { mode: "policy" } } },
-  attach: { kubeVersion: "v1.30.0", values: { injection: { mode: "attach" } } },
-};
 
 function plain(options: RenderOptions): string {
   const namespace = [

@@ -82,7 +82,7 @@ function defaultApiVersions(version: string): string[] {
 }
 
 /** Maps are merged, everything else is replaced: as helm does with values. */
-function merge(base: Values, over: Values): Values {
+export function merge(base: Values, over: Values): Values {
   const merged = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const old = merged[key];
