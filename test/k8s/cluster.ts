@@ -3,14 +3,21 @@
  * single-node one that is started for them from `../shared/lab/k8s`, if that lies beside the checkout.
  */
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parse } from "yaml";
+import type { ApiAccess } from "../../src/k8s/api/client.ts";
+import { guardWith, type Undo } from "../support/guard.ts";
 import { ROOT } from "./chart.ts";
+import { containerdWithNri } from "./containerd.ts";
 
-const LAB = new URL("../shared/lab/k8s/", ROOT).pathname;
+const LAB = process.env["K8S_LAB"] ?? new URL("../shared/lab/k8s/", ROOT).pathname;
 /** Not the usual port, not the usual cgroup: another cluster may run here. */
-const SETTINGS = { API_PORT: "17443", CGROUP_ROOT: "/lxcfs-k8s-e2e-lab" };
+const SETTINGS = {
+  API_PORT: process.env["API_PORT"] ?? "17443",
+  CGROUP_ROOT: process.env["CGROUP_ROOT"] ?? "/lxcfs-k8s-e2e-lab",
+};
 const NEEDED = [
   "etcd",
   "containerd",
@@ -28,30 +35,42 @@ export interface Ran {
   code: number;
 }
 
+/** What only a cluster has whose node is at hand. */
+export interface LabNode {
+  /** The program that runs a command on the node. */
+  run: string;
+  /** Directory of the lab, the same on the node. */
+  dir: string;
+  /** Where kubelet looks for static pods. */
+  staticPods: string;
+  /** What kubelet's cgroup lies below, in each hierarchy. */
+  cgroupRoot: string;
+  /** Whether the runtime offers NRI. */
+  nri: boolean;
+}
+
 /** A cluster, and how to reach it. */
 export class Cluster {
   readonly image: string;
-  /** Runs a command on the node; absent on a cluster that was given. */
-  readonly node: string | undefined;
   readonly kubectlPath: string;
+  /** Absent on a cluster that was given. */
+  readonly node: LabNode | undefined;
   readonly #environment: NodeJS.ProcessEnv;
-  readonly #dir: string | undefined;
-  readonly #bin: string | undefined;
+  readonly #undo: Undo | undefined;
 
   /** Use `start`. */
   private constructor(options: {
     image: string;
     kubectl: string;
     environment: NodeJS.ProcessEnv;
-    dir?: string;
-    bin?: string;
+    node?: LabNode;
+    undo?: Undo;
   }) {
     this.image = options.image;
     this.kubectlPath = options.kubectl;
     this.#environment = options.environment;
-    this.#dir = options.dir;
-    this.#bin = options.bin;
-    this.node = options.dir === undefined ? undefined : `${options.dir}/node`;
+    this.node = options.node;
+    this.#undo = options.undo;
   }
 
   /** @returns a cluster, or the reason why there is none */
@@ -66,43 +85,82 @@ export class Cluster {
       return "the lab's cluster needs cgroup v1";
     const missing = NEEDED.filter((name) => !inPath(name));
     if (missing.length > 0) return `the lab's cluster needs ${missing.join(", ")}`;
+    return Cluster.#startLab();
+  }
+
+  static #startLab(): Cluster {
     const dir = mkdtempSync(`${tmpdir()}/lxcfs-k8s-e2e-`);
-    const bin = process.env["KUBE_BIN"] ?? `${dir}-bin`;
-    if (!existsSync(`${bin}/kubelet`)) {
-      execFileSync("mkdir", ["-p", bin]);
-      execFileSync("tar", ["-C", bin, "-xf", `${LAB}kube-bin.tar.xz`]);
-    }
-    const environment = { ...process.env, ...SETTINGS, KUBE_BIN: bin, LAB_DIR: dir, LAB };
-    // Ended from outside, the tests' own end is never reached.
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
-      process.once(signal, () => {
-        execFileSync(`${LAB}down.sh`, [dir, "--purge"], { env: environment, stdio: "ignore" });
-        process.exit(1);
+    const staticPods = `${dir}/static-pods`;
+    mkdirSync(staticPods);
+    const bin = process.env["KUBE_BIN"] ?? `${dir}/bin`;
+    const path = containerdWithNri(`${dir}/runtime`);
+    const environment: NodeJS.ProcessEnv = {
+      ...process.env,
+      ...SETTINGS,
+      ...{ KUBE_BIN: bin, LAB_DIR: dir, LAB },
+      PATH: `${path === undefined ? "" : `${path}:`}${process.env["PATH"]}`,
+      KUBELET_ARGS: `--pod-manifest-path=${staticPods}`,
+    };
+    const settings = Object.entries(SETTINGS).map(([name, value]) => `${name}='${value}'`);
+    const undo = guardWith(
+      `${settings.join(" ")} KUBE_BIN='${bin}' '${LAB}down.sh' '${dir}' --purge; rm -rf '${dir}'`,
+    );
+    try {
+      if (!existsSync(`${bin}/kubelet`)) {
+        mkdirSync(bin, { recursive: true });
+        execFileSync("tar", ["-C", bin, "-xf", `${LAB}kube-bin.tar.xz`]);
+      }
+      const output = execFileSync(`${LAB}up.sh`, [dir], {
+        env: environment,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
       });
-    const output = execFileSync(`${LAB}up.sh`, [dir], {
-      env: environment,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    const kubeconfig = output.trim().split("\n").at(-1) ?? "";
-    return new Cluster({
-      image: "lxcfs-ts:e2e",
-      kubectl: `${bin}/kubectl`,
-      environment: { ...environment, KUBECONFIG: kubeconfig },
-      dir,
-      ...(process.env["KUBE_BIN"] ? {} : { bin }),
-    });
+      return new Cluster({
+        image: "lxcfs-ts:e2e",
+        kubectl: `${bin}/kubectl`,
+        environment: { ...environment, KUBECONFIG: output.trim().split("\n").at(-1) ?? "" },
+        node: {
+          ...{ dir, staticPods, cgroupRoot: SETTINGS.CGROUP_ROOT, nri: path !== undefined },
+          run: `${dir}/node`,
+        },
+        undo,
+      });
+    } catch (error) {
+      undo.run();
+      throw error;
+    }
+  }
+
+  /** Where the API server is, by the administrator's kubeconfig; for a client of our own. */
+  get server(): Pick<ApiAccess, "server" | "ca"> {
+    const path = this.#environment["KUBECONFIG"] ?? "";
+    const config = parse(readFileSync(path, "utf8")) as {
+      clusters: { cluster: { server: string; "certificate-authority-data": string } }[];
+    };
+    const { server = "", "certificate-authority-data": ca = "" } =
+      config.clusters[0]?.cluster ?? {};
+    return { server, ca: () => Buffer.from(ca, "base64").toString() };
+  }
+
+  /** Starts again what has ended of the cluster. */
+  async mend(): Promise<void> {
+    if (this.node) await this.run(`${LAB}up.sh`, [this.node.dir]);
   }
 
   /** Puts this checkout's image into the cluster under `name`; only where there is a node to put it on. */
   async makeImage(name: string, env: Record<string, string> = {}): Promise<void> {
-    if (this.node === undefined) return;
+    if (!this.node) return;
     await this.run(new URL("test/k8s/image.sh", ROOT).pathname, [name], { env });
   }
 
   /** The lab's own images by their short names. */
   async labImage(name: string): Promise<void> {
     if (this.node !== undefined) await this.run(`${LAB}image.sh`, [name]);
+  }
+
+  /** An image of one layer, which is `root`. */
+  async imageOf(name: string, root: string): Promise<void> {
+    if (this.node) await this.run(`${LAB}image.sh`, ["dir", name, root]);
   }
 
   /** Never synchronous, never throws: a test says what code it expects. */
@@ -121,7 +179,8 @@ export class Cluster {
           resolve({ stdout, stderr, code });
         },
       );
-      child.stdin?.end(options.input ?? "");
+      // A program that ends without reading is no error of its own.
+      child.stdin?.on("error", () => undefined).end(options.input ?? "");
     });
   }
 
@@ -139,18 +198,12 @@ export class Cluster {
 
   /** A command on the node. */
   async onNode(command: string): Promise<string> {
-    const { stdout } = await this.run(this.node ?? "", ["sh", "-c", command]);
+    const { stdout } = await this.run(this.node?.run ?? "", ["sh", "-c", command]);
     return stdout;
   }
 
   stop(): void {
-    if (this.#dir === undefined) return;
-    execFileSync(`${LAB}down.sh`, [this.#dir, "--purge"], {
-      env: this.#environment,
-      stdio: "ignore",
-    });
-    rmSync(this.#dir, { recursive: true, force: true });
-    if (this.#bin !== undefined) rmSync(this.#bin, { recursive: true, force: true });
+    this.#undo?.run();
   }
 }
 

@@ -1,0 +1,63 @@
+/** The chart is applied to a node that lets no pod in before the filesystem is there. */
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { manifests } from "../chart.ts";
+import { APPS, NAMESPACE, TAINT, type World } from "../world.ts";
+
+export function installation(world: World): void {
+  const { cluster } = world;
+
+  it("installs from the chart", async () => {
+    if (cluster.node) await cluster.kubectl(["taint", "nodes", "--all", TAINT]);
+    await world.create(APPS, world.pod("early"));
+    await world.install();
+    await world.agentRolledOut();
+    await world.webhookRolledOut();
+    const status = await world.pluginSays("status");
+    assert.match(status, /agent lxcfs\/lxcfs-agent-\w+, ready/);
+    assert.match(status, /version +\d/);
+  });
+
+  it("took the taint away by which the node waited", { skip: needsNode(world) }, async () => {
+    const path = ".items[*].spec.taints[*].key";
+    assert.doesNotMatch(await world.field(NAMESPACE, "nodes", path), /lxcfs/);
+    await world.ready(APPS, "early");
+    // It was scheduled when the taint was gone, so the filesystem was there before it.
+    const scheduled = await world.field(
+      APPS,
+      "pod/early",
+      ".status.conditions[?(@.type=='PodScheduled')].lastTransitionTime",
+    );
+    const mounted = await world.field(
+      NAMESPACE,
+      await world.agentPod(),
+      ".status.containerStatuses[0].state.running.startedAt",
+    );
+    assert.ok(Date.parse(scheduled) >= Date.parse(mounted), `${scheduled} ${mounted}`);
+  });
+
+  it("tells what it does, as metrics, of which the alerts make use", async () => {
+    const page = async (pod: string) =>
+      await cluster.kubectl([
+        ...["get", "--raw", `/api/v1/namespaces/${NAMESPACE}/pods/${pod}/proxy/metrics`],
+      ]);
+    const agent = await page(`${(await world.agentPod()).replace("pod/", "")}:9756`);
+    assert.match(agent, /^lxcfs_agent_mount_up 1$/m);
+    assert.match(agent, /^lxcfs_requests_total\{file="proc\/meminfo",result="ok"\} [1-9]/m);
+    assert.match(agent, /^lxcfs_request_duration_seconds_bucket\{le="\+Inf"\} [1-9]/m);
+    const label = "app.kubernetes.io/component=webhook";
+    const webhooks = await world.list(NAMESPACE, "pods", "-l", label, "-o", "name");
+    const webhook = await page(`https:${webhooks[0]?.replace("pod/", "")}:8443`);
+    assert.match(webhook, /^lxcfs_webhook_certificate_expiry_seconds [1-9]/m);
+    const rules = manifests({ values: { prometheusRule: { enabled: true } } });
+    const expressions = [...rules.matchAll(/^ +expr: (.*)$/gm)].join(" ");
+    const named = new Set(expressions.match(/lxcfs_\w+/g));
+    assert.ok(named.size >= 4);
+    for (const name of named) assert.match(agent + webhook, new RegExp(`^# TYPE ${name} `, "m"));
+  });
+}
+
+/** For what cannot be done to a cluster that was given. */
+export function needsNode(world: World): string | false {
+  return world.cluster.node ? false : "needs the node";
+}
