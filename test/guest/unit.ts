@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { guardWith } from "../support/guard.ts";
 import { lxcfsCommand, projectRoot } from "../support/project.ts";
 import { run } from "../support/run.ts";
+import { patient } from "../support/wait.ts";
 
 const NAME = "lxcfs.service";
 const UNITS = "/run/systemd/system";
@@ -35,7 +36,11 @@ systemctl daemon-reload
 systemctl reset-failed ${NAME}`);
   mkdirSync(UNITS, { recursive: true });
   const text = readFileSync(join(projectRoot, "share", NAME), "utf8");
-  writeFileSync(unit, text.replaceAll("/usr/bin/lxcfs", lxcfsCommand));
+  const patientText = text.replaceAll(
+    /^(Timeout\w+)=(\d+)s$/gm,
+    (_, name: string, seconds: string) => `${name}=${patient(Number(seconds))}s`,
+  );
+  writeFileSync(unit, patientText.replaceAll("/usr/bin/lxcfs", lxcfsCommand));
   run(["systemctl", "daemon-reload"]);
   const systemctl = (verb: string, ...argv: string[]) =>
     run(["systemctl", verb, ...argv, NAME], { timeoutMs: 120_000 });
