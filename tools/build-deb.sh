@@ -138,9 +138,15 @@ fi
 if [ -d /run/systemd/system ]; then
 	if [ -z "$2" ]; then systemctl enable $unit || true; fi
 	if systemctl is-enabled --quiet $unit; then
+		# Debian's lxcfs goes on serving when its package is removed: the start of this one ends it,
+		# and heals the containers that have its files.
+		verb=start
+		case $(readlink "/proc/$(systemctl show --value -p MainPID $unit)/exe") in
+		*/lxcfs*) verb=restart ;;
+		esac
 		# policy-rc.d has a say in whether services are started.
-		if [ -x /usr/bin/deb-systemd-invoke ]; then deb-systemd-invoke start $unit || true
-		else systemctl start $unit || true; fi
+		if [ -x /usr/bin/deb-systemd-invoke ]; then deb-systemd-invoke $verb $unit || true
+		else systemctl $verb $unit || true; fi
 	fi
 fi
 END
