@@ -174,6 +174,7 @@ async function freeMountpoint(
   path: string,
   controlSocket: string,
 ): Promise<{ orphan: Status | undefined; foundDead: boolean }> {
+  let isAborted = false;
   for (let detached = 0; detached < MAX_STACKED; detached++) {
     const type = mountTypeAt(path);
     if (type?.startsWith("fuse") === true) {
@@ -182,7 +183,14 @@ async function freeMountpoint(
         umount(path, MNT.DETACH);
         continue;
       }
-      if (found === "hung") refuseHung(path, type);
+      if (found === "hung") {
+        if (type !== MOUNT_TYPE || isAborted) refuseHung(path, type);
+        const { abortConnections, isDeserted } = await import("./deserted.ts");
+        if (!(await isDeserted(controlSocket))) refuseHung(path, type);
+        abortConnections(path);
+        isAborted = true;
+        continue;
+      }
       if (type === MOUNT_TYPE) {
         const { askStatus } = await import("./control.ts");
         const status = await askStatus(controlSocket).catch(() => undefined);

@@ -1,10 +1,20 @@
 /** What readers notice when processes of the daemon die or are replaced: nothing. */
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import {
+  closeSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { pidfdGetfd, pidfdOpen } from "../../src/sys/native.ts";
 import { lxcfsCommand, projectRoot } from "../support/project.ts";
 import { run, tryRun } from "../support/run.ts";
 import { Server } from "../support/server.ts";
@@ -227,6 +237,30 @@ void test("holder and server are killed: the next start replaces the dead mount"
     await waitFor("all is gone", () => server.pids().length === 0);
     assert.deepEqual(server.left(), []);
   } finally {
+    server.kill();
+  }
+});
+
+void test("both are dead, but not their descriptors: the next start ends the connection", async () => {
+  const server = await Server.start();
+  let fd = -1;
+  try {
+    const { holderPid, serverPid, fuseFd } = statusOf(server);
+    // As a thread of theirs would that waits in the kernel for what nobody will answer.
+    fd = pidfdGetfd(pidfdOpen(holderPid), fuseFd);
+    process.kill(holderPid, "SIGKILL");
+    process.kill(serverPid, "SIGKILL");
+    const reader = spawn("cat", [meminfo(server)], { stdio: "ignore" });
+    const again = startAgain(server);
+    const [code] = (await once(reader, "exit")) as [number];
+    assert.equal(code, 1);
+    await waitFor("it answers again", () => again.exitCode !== null || server.answersNow());
+    assert.equal(statusOf(server).holderPid, again.pid);
+    again.kill("SIGTERM");
+    await waitFor("all is gone", () => server.pids().length === 0);
+    assert.deepEqual(server.left(), []);
+  } finally {
+    if (fd >= 0) closeSync(fd);
     server.kill();
   }
 });
