@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NO_PLACE, OpenFiles, openFilesBytes } from "./open_files.ts";
+import { NO_PLACE, OpenFiles, openFilesBytes, UNKNOWN_OWNER } from "./open_files.ts";
 
 const SIZE = { places: 3, largePlaces: 1 };
 
@@ -91,4 +91,12 @@ test("the last text of a file is found, also after it was closed, until its plac
   assert.equal(files.last(7, 42)?.toString(), "newer");
   files.open(9);
   assert.equal(files.last(7, 42)?.toString(), "older");
+});
+
+test("a file whose container is not known yet keeps its text all the same", () => {
+  const { files } = make();
+  const handle = files.open(UNKNOWN_OWNER);
+  assert.equal(files.owner(handle), undefined);
+  files.keep(handle, Buffer.from("9.72 19.09\n"));
+  assert.equal(read(files, handle, 11), "");
 });

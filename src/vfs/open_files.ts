@@ -38,6 +38,8 @@ const HEAD_WORDS = 16;
 const HEAD_BYTES = HEAD_WORDS * 4;
 const FREE = 0;
 const TAKEN = 1;
+/** For a file whose container is found out at each read. Above all that are known. */
+export const UNKNOWN_OWNER: number = 2 ** 50;
 /** `length` while no text was made yet. */
 const NO_TEXT = -1;
 /** `local` of a text that `last` is not to find. */
@@ -100,10 +102,11 @@ export class OpenFiles {
     return NO_PLACE;
   }
 
-  /** The container whose file it is, as given to `open`; `undefined` for a handle without a place. */
+  /** The container whose file it is, as given to `open`; `undefined` where that is not known. */
   owner(handle: number): number | undefined {
     const at = this.#taken(handle);
-    return at < 0 ? undefined : this.#ownerAt(at);
+    const owner = at < 0 ? UNKNOWN_OWNER : this.#ownerAt(at);
+    return owner === UNKNOWN_OWNER ? undefined : owner;
   }
 
   #ownerAt(at: number): number {
