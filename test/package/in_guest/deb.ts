@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { START_MS } from "../../guest/guest.ts";
 import { Reader } from "../../guest/reader.ts";
 import { Container } from "../../support/container.ts";
@@ -74,6 +75,8 @@ test("a newer package takes over in place, and no read of a container fails", as
   await waitFor("the reader has read", () => reader.reads() > 5, START_MS);
   const before = reader.reads();
   sh(`dpkg -i ${PACKAGES}/lxcfs-ts_9.0.1_amd64.deb`);
+  // What was read meanwhile waits in the pipe.
+  await sleep(500);
   const during = reader.reads() - before;
   await waitFor("the reader reads on", () => reader.reads() > before + during + 5, START_MS);
   assert.deepEqual(await reader.stop(), []);
