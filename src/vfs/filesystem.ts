@@ -10,7 +10,7 @@ import { attributesWriter, nodeIdOf } from "./node_attributes.ts";
 import { localOf, ownerOf } from "./node_id.ts";
 import { ALWAYS_READY, type NodeEvents } from "./node_events.ts";
 import type { NodeSource } from "./node_source.ts";
-import { NO_PLACE, type OpenFiles } from "./open_files.ts";
+import { NO_PLACE, type OpenFiles, UNKNOWN_OWNER } from "./open_files.ts";
 
 export interface FilesystemOptions {
   readonly source: NodeSource;
@@ -74,9 +74,8 @@ export function filesystemOf(options: FilesystemOptions): Operations {
       const owner = ownerOf(request.nodeLow, request.nodeHigh);
       const local = localOf(request.nodeLow);
       // Who it is is found out at the read, then.
-      if (options.isLate?.() === true)
-        return reply.opened(NO_PLACE, FOPEN.DIRECT_IO | FOPEN.NOFLUSH);
-      const reader = source.reader(owner, local, request.pid);
+      const isLate = options.isLate?.() === true;
+      const reader = isLate ? UNKNOWN_OWNER : source.reader(owner, local, request.pid);
       const keeps = (request.flags & O_ACCMODE) === O_RDONLY || events?.has(local) === true;
       const handle = keeps ? openFiles.open(reader) : NO_PLACE;
       return reply.opened(handle, FOPEN.DIRECT_IO | FOPEN.NOFLUSH);
