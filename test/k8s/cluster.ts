@@ -18,6 +18,8 @@ const SETTINGS = {
   API_PORT: process.env["API_PORT"] ?? "17443",
   CGROUP_ROOT: process.env["CGROUP_ROOT"] ?? "/lxcfs-k8s-e2e-lab",
 };
+/** The server's cgroup on the node: not that of an installation which the machine may have besides. */
+export const SERVER_CGROUP = "lxcfs-k8s-e2e-server";
 const NEEDED = [
   "etcd",
   "containerd",
@@ -103,7 +105,7 @@ export class Cluster {
     };
     const settings = Object.entries(SETTINGS).map(([name, value]) => `${name}='${value}'`);
     const undo = guardWith(
-      `${settings.join(" ")} KUBE_BIN='${bin}' '${LAB}down.sh' '${dir}' --purge; rm -rf '${dir}'`,
+      `${settings.join(" ")} KUBE_BIN='${bin}' '${LAB}down.sh' '${dir}' --purge; rm -rf '${dir}'; rmdir /sys/fs/cgroup/*/${SERVER_CGROUP}`,
     );
     try {
       if (!existsSync(`${bin}/kubelet`)) {

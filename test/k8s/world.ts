@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { manifests, merge, ROOT, type Values } from "./chart.ts";
-import { Cluster, eventually, type Ran } from "./cluster.ts";
+import { Cluster, eventually, SERVER_CGROUP, type Ran } from "./cluster.ts";
 
 /** Where the chart is installed. */
 export const NAMESPACE = "lxcfs";
@@ -10,9 +10,6 @@ export const NAMESPACE = "lxcfs";
 export const APPS = "lxcfs-e2e-apps";
 export const PLAIN = "lxcfs-e2e-plain";
 export const RESTRICTED = "lxcfs-e2e-restricted";
-
-/** The server's cgroup: not that of an installation which the machine may have besides. */
-export const CGROUP = "lxcfs-k8s-e2e-server";
 
 /** What the containers of these tests are limited to, where nothing else is said. */
 export const MEMORY_KB: number = 192 * 1024;
@@ -164,7 +161,7 @@ export class World {
       agent: {
         attach: "watch",
         startupTaint: this.cluster.node ? TAINT : "",
-        extraArgs: [`--cgroup=${CGROUP}`],
+        extraArgs: [`--cgroup=${SERVER_CGROUP}`],
       },
       webhook: { extraArgs: ["--tick-seconds=1", "--drain-seconds=3"] },
     };

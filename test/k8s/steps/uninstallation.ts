@@ -1,8 +1,8 @@
 /** The webhook goes, then everything: pods run on, and nothing is left. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { eventually } from "../cluster.ts";
-import { APPS, CGROUP, MEMORY_KB, NAMESPACE, RESTRICTED, type World } from "../world.ts";
+import { eventually, SERVER_CGROUP } from "../cluster.ts";
+import { APPS, MEMORY_KB, NAMESPACE, RESTRICTED, type World } from "../world.ts";
 import { counts } from "./survival.ts";
 
 /** Kinds the chart makes, and that a list by label shows. */
@@ -58,6 +58,6 @@ export function uninstallation(world: World): void {
     );
     const ours = "[h]older.sh|[l]xcfs serve|[n]ode-agent";
     assert.equal(await cluster.onNode(`pgrep -f '${ours}'`), "");
-    assert.equal(await cluster.onNode(`ls -d /sys/fs/cgroup/*/${CGROUP} 2>/dev/null`), "");
+    assert.equal(await cluster.onNode(`ls -d /sys/fs/cgroup/*/${SERVER_CGROUP} 2>/dev/null`), "");
   });
 }
