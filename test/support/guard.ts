@@ -66,10 +66,14 @@ function start(): NonNullable<typeof guard> {
   });
   child.unref();
   // The pipe must not keep the event loop alive, only the process's descriptor table.
-  const stdin: unknown = child.stdin;
-  if (hasUnref(stdin)) stdin.unref();
+  unref(child.stdin);
   child.on("error", () => rmSync(directory, { recursive: true, force: true }));
   return { process: child, directory };
+}
+
+/** Lets the process end though this is still open. */
+export function unref(stream: unknown): void {
+  if (hasUnref(stream)) stream.unref();
 }
 
 function hasUnref(value: unknown): value is { unref(): void } {

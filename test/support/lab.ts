@@ -4,6 +4,7 @@
  */
 import { accessSync, constants } from "node:fs";
 import { Container, type ContainerOptions } from "./container.ts";
+import { unref } from "./guard.ts";
 import { peerInstalled, Server, type ServerKind, type ServerOptions } from "./server.ts";
 
 /** LXCFS_TEST_SERVER=peer proves what a test expects on Debian's lxcfs. */
@@ -68,6 +69,9 @@ export async function serverFor(options: ServerOptions): Promise<Server> {
   const started = byOptions.get(key) ?? Server.start(options);
   byOptions.set(key, started);
   const server = await started;
+  // The tests are at their end when nothing else is open.
+  const { process: child } = server;
+  for (const open of [child, child.stdout, child.stderr]) unref(open);
   shared.add(server);
   return server;
 }
