@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { numbersOf, statRows } from "../support/parse.ts";
+import { patient } from "../support/wait.ts";
 
 /** Runs a shell loop for `seconds` of CPU time. */
 function burn(container: Container, seconds: number): void {
@@ -92,7 +93,7 @@ void describe("times", { skip: whyNoMounts() }, () => {
     load(idle);
     const worker = busy.spawn(["sh", "-c", "while :; do :; done"]);
     try {
-      const deadline = Date.now() + 20_000;
+      const deadline = Date.now() + patient(20_000);
       while ((load(busy)[0] ?? 0) === 0 && Date.now() < deadline) await sleep(250);
       assert.ok((load(busy)[0] ?? 0) > 0, "a busy container has no load");
     } finally {

@@ -139,6 +139,12 @@ export const DIFFERENCES: readonly Difference[] = [
     holds: (ours, theirs) => number(ours) > number(theirs),
   },
   {
+    file: "proc/uptime",
+    field: /^idle$/,
+    why: "On v2 the peer takes the container's whole life for idle.",
+    on: "v2",
+  },
+  {
     file: "proc/loadavg",
     field: /^(running|threads)$/,
     why: "Counted when first asked for; the peer knows 0/1 until its first sample.",

@@ -34,11 +34,18 @@ const timeoutSeconds = 900;
 export const guestSuites: readonly GuestSuite[] = [
   {
     name: "guest",
-    files: { ...onAll(["layout"]), v2: ["layout", "lxc", "nested"] },
+    files: {
+      ...onAll(["layout"]),
+      v2: ["layout", "lxc", "nested", "freeze", "nspawn", "oci"],
+    },
     short: ["layout", "lxc", "oci"],
     timeoutSeconds,
   },
-  { name: "containers", files: { ...onAll("none"), v2: ["callers", "cpus"] }, timeoutSeconds },
+  {
+    name: "containers",
+    files: { ...onAll("none"), v2: ["callers", "cpus", "limits", "runtimes"] },
+    timeoutSeconds,
+  },
   { name: "differential", files: onAll("none"), timeoutSeconds },
   { name: "fidelity", files: onAll("none"), timeoutSeconds },
   { name: "attach", files: onAll("none"), timeoutSeconds },
