@@ -34,10 +34,7 @@ const timeoutSeconds = 900;
 export const guestSuites: readonly GuestSuite[] = [
   {
     name: "guest",
-    files: {
-      ...onAll(["layout"]),
-      v2: ["layout", "lxc", "nested", "freeze", "nspawn", "oci"],
-    },
+    files: onAll(["layout", "lxc", "nested", "freeze", "nspawn", "oci"]),
     short: ["layout", "lxc", "oci"],
     timeoutSeconds,
   },
