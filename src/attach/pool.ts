@@ -17,6 +17,8 @@ export interface PoolOptions {
 
 export const DEFAULT_POOL: PoolOptions = { threads: 4, timeLimitMs: 5000, beneath: true };
 
+/** A thread is no container's fault: on a busy or emulated machine it may take seconds to start. */
+const THREAD_START_MS = 30_000;
 /** A mount system call waits for no filesystem: once begun, this is ample. */
 const COMMIT_GRACE_MS = 10_000;
 
@@ -104,7 +106,13 @@ export class AttachPool {
       milliseconds: performance.now() - startedMs,
     });
     const onMessage = (answer: Answer): void => {
-      if (answer.id === id) finish(answer.outcome, true);
+      if (answer.id !== id) return;
+      if (answer.outcome !== undefined) {
+        finish(answer.outcome, true);
+        return;
+      }
+      clearTimeout(timer);
+      timer = setTimeout(onTimeout, timeLimitMs);
     };
     const onError = (error: Error): void => finish(failure("failed", error.message), false);
     const onTimeout = (): void => {
@@ -119,7 +127,8 @@ export class AttachPool {
       }, COMMIT_GRACE_MS);
     };
 
-    let timer = setTimeout(onTimeout, timeLimitMs);
+    // The limit is the job's: it runs from when the thread says that it begins.
+    let timer = setTimeout(onTimeout, Math.max(timeLimitMs, THREAD_START_MS));
     worker.ref();
     worker.on("message", onMessage);
     worker.on("error", onError);

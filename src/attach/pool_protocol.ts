@@ -15,7 +15,9 @@ export interface Ask {
   readonly beneath: boolean;
 }
 
+/** Said twice for each job: when the thread begins with it, and when it is done. */
 export interface Answer {
   readonly id: number;
-  readonly outcome: Outcome;
+  /** Absent at the beginning. */
+  readonly outcome?: Outcome;
 }
