@@ -34,7 +34,10 @@ const timeoutSeconds = 900;
 export const guestSuites: readonly GuestSuite[] = [
   {
     name: "guest",
-    files: onAll(["layout", "lxc", "nested", "freeze", "nspawn", "oci"]),
+    files: {
+      ...onAll(["layout", "lxc", "nested", "freeze", "nspawn", "oci"]),
+      v2: ["layout", "lxc", "nested", "freeze", "nspawn", "oci", "unit"],
+    },
     short: ["layout", "lxc", "oci"],
     timeoutSeconds,
   },
@@ -44,8 +47,16 @@ export const guestSuites: readonly GuestSuite[] = [
     timeoutSeconds,
   },
   { name: "differential", files: onAll("none"), timeoutSeconds },
-  { name: "fidelity", files: onAll("none"), timeoutSeconds },
-  { name: "attach", files: onAll("none"), timeoutSeconds },
+  {
+    name: "fidelity",
+    files: { ...onAll("none"), v2: ["exact", "memory"] },
+    timeoutSeconds,
+  },
+  {
+    name: "attach",
+    files: { ...onAll("none"), v2: ["attach", "command", "heal"] },
+    timeoutSeconds,
+  },
   { name: "cgroup_tree", files: onAll("none"), timeoutSeconds },
   { name: "daemon", files: onAll("none"), timeoutSeconds, apart: true },
   { name: "fuse", files: onAll("none"), timeoutSeconds, apart: true },
