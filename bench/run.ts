@@ -85,11 +85,16 @@ async function main(): Promise<number> {
   }
   const result = await bench(options, (line) => console.error(line));
   console.log(report(result));
-  if (options.out !== "" && result.wrong.length === 0) save(result, options.out);
+  // What lxcfs answers wrongly (swaps, read again on one descriptor) is told, and has no figures.
+  const wrong = result.wrong.filter((text) => !text.startsWith("peer,"));
+  if (options.out !== "" && wrong.length === 0) save(result, options.out);
   const verdicts = judge(result);
   console.log(`\n${reportVerdicts(verdicts)}`);
-  if (result.wrong.length > 0) {
-    console.error(`\nWRONG CONTENT was read, so this is no result:\n${result.wrong.join("\n")}`);
+  if (result.wrong.length > wrong.length) {
+    console.error(`\nlxcfs gave wrong contents ${result.wrong.length - wrong.length} times`);
+  }
+  if (wrong.length > 0) {
+    console.error(`\nWRONG CONTENT was read, so this is no result:\n${wrong.join("\n")}`);
     return 1;
   }
   return options.check && verdicts.some(({ met }) => met === false) ? 1 : 0;
