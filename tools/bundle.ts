@@ -19,7 +19,7 @@ const BUNDLE = join(PROJECT, "dist/bundle");
 /** What these import dynamically, the commands, is a file of its own. */
 const COMMAND_TABLES = ["cli/main", "cli/subcommands"];
 /** Files that are started as threads. */
-const THREADS = ["daemon/worker", "daemon/invalidator", "attach/worker"];
+const THREADS = ["daemon/worker", "attach/worker"];
 
 /** Tells a module where it would lie if it were a file of its own: what it names by that is found. */
 const BANNER = `"use strict";

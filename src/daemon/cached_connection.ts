@@ -5,15 +5,12 @@
  * cost memory.
  */
 import { mkdirSync, rmdirSync } from "node:fs";
-import { Worker } from "node:worker_threads";
 import { errno, errnoOf } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
-import { eventfdCreate, MNT, mount, MS, POLL, pollFd, umount } from "../sys/native.ts";
+import { MNT, mount, MS, POLL, pollFd, umount } from "../sys/native.ts";
 import type { DaemonConfig } from "./config.ts";
-import { invalidationsOf } from "./filesystem_memory.ts";
 import { handshake } from "./handshake.ts";
 import type { HostNamespace } from "./host_namespace.ts";
-import type { InvalidatorOrder } from "./invalidator.ts";
 import { MOUNT_TYPE, mountTypeAt } from "./mountpoint.ts";
 import { negotiatedOf } from "./negotiated.ts";
 import { cachedMountpoint, cachedSource } from "./paths.ts";
@@ -31,17 +28,12 @@ function detachAll(path: string): void {
   while (mountTypeAt(path) === MOUNT_TYPE) umount(path, MNT.DETACH);
 }
 
-/** A thread that keeps nothing and computes nothing. */
-const SMALL = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16, stackSizeMb: 1 };
-
 /**
  * Whether a server before `generation` has served it, so that its readers wait for this one: it holds
- * a slot for that. A predecessor's pages may be in the cache past their time, too.
+ * a slot for that.
  */
 export function isCachedServed(state: SharedState, generation: number): boolean {
-  return (
-    abandonedSlots(state, generation, "cached").length > 0 || !invalidationsOf(state).isEmpty()
-  );
+  return abandonedSlots(state, generation, "cached").length > 0;
 }
 
 export class CachedConnection {
@@ -50,11 +42,8 @@ export class CachedConnection {
   readonly #generation: number;
   readonly #host: HostNamespace;
   readonly #log: Logger;
-  readonly #wakeFd: number;
   #pool: WorkerPool | undefined;
   #stopping = false;
-  /** Whether there is a thread that empties the page cache. */
-  #isInvalidated = false;
 
   constructor(
     config: DaemonConfig,
@@ -68,7 +57,6 @@ export class CachedConnection {
     this.#host = host;
     this.#generation = generation;
     this.#log = log;
-    this.#wakeFd = eventfdCreate();
   }
 
   /**
@@ -153,51 +141,23 @@ export class CachedConnection {
 
   /** @param served told once, when a thread serves or cannot */
   #serve(inherited: readonly Slot[], served: () => void = () => {}): void {
-    const pool = new WorkerPool(
-      "cached",
-      this.#config,
-      this.#state,
-      this.#generation,
-      this.#log,
-      {
-        ready: (replayed) => {
-          if (replayed > 0) this.#state.add("replays", replayed);
-          served();
-        },
-        unmounted: () => {
-          if (!this.#stopping) this.#log.info("the cached files were unmounted");
-          this.stop();
-        },
-        failed: (cause) => {
-          this.#log.error("the cached files are not served", { cause });
-          served();
-          this.#pool = undefined;
-          setTimeout(() => this.#stopping || this.#serve([]), RETRY_MS);
-        },
+    const pool = new WorkerPool("cached", this.#config, this.#state, this.#generation, this.#log, {
+      ready: (replayed) => {
+        if (replayed > 0) this.#state.add("replays", replayed);
+        served();
       },
-      this.#wakeFd,
-    );
+      unmounted: () => {
+        if (!this.#stopping) this.#log.info("the cached files were unmounted");
+        this.stop();
+      },
+      failed: (cause) => {
+        this.#log.error("the cached files are not served", { cause });
+        served();
+        this.#pool = undefined;
+        setTimeout(() => this.#stopping || this.#serve([]), RETRY_MS);
+      },
+    });
     this.#pool = pool;
     pool.start(inherited, false);
-    if (!this.#isInvalidated) this.#invalidate();
-    this.#isInvalidated = true;
-  }
-
-  #invalidate(): void {
-    const order: InvalidatorOrder = {
-      stateFd: this.#config.stateFd,
-      fuseFd: this.#config.cachedFd,
-      wakeFd: this.#wakeFd,
-    };
-    const worker = new Worker(new URL("./invalidator.js", import.meta.url), {
-      workerData: order,
-      resourceLimits: SMALL,
-    });
-    worker.on("error", (error) => {
-      this.#log.error("the thread that empties the page cache died", { cause: error.message });
-    });
-    worker.on("exit", () => {
-      if (!this.#stopping) setTimeout(() => this.#invalidate(), RETRY_MS);
-    });
   }
 }

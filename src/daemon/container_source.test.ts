@@ -20,22 +20,40 @@ void describe("sizes that stat tells", () => {
   withManyCpus(captured.fixture.root, 64);
 
   const { host, machine, container } = captured;
-  const renderer = new Renderer({
-    ...{ host, machineOf: () => machine, nowMs: () => captured.clock.monotonicMs() },
-    ...{ newest: new Newest(new ArrayBuffer(NEWEST_BYTES), 0), freshnessMs: 0 },
-    onError: () => {},
-  });
   const byThread = (pid: number): Container | undefined =>
     pid === OF_CONTAINER ? container : undefined;
-  const source = new ContainerSource({
-    registry: { get: () => container, known: () => [container].values() },
-    ...{ renderer, host },
-    ...{ resolver: { resolve: byThread }, machineOf: () => machine },
-    ...{ hostView: () => false, cgroupTree: false },
-    ...{ late: () => false, lastText: () => undefined },
-  });
+  let looks = 0;
+  const registry = {
+    get: () => (looks++, container),
+    known: () => [container].values(),
+  };
+  const sourceOf = (freshnessMs: number): ContainerSource =>
+    new ContainerSource({
+      renderer: new Renderer({
+        ...{ host, machineOf: () => machine, nowMs: () => captured.clock.monotonicMs() },
+        ...{ newest: new Newest(new ArrayBuffer(NEWEST_BYTES), 0), freshnessMs },
+        onError: () => {},
+      }),
+      ...{ registry, host },
+      ...{ resolver: { resolve: byThread }, machineOf: () => machine },
+      ...{ hostView: () => false, cgroupTree: false },
+      ...{ late: () => false, lastText: () => undefined },
+    });
+  const source = sourceOf(0);
   const textLength = (local: number, pid: number): number =>
     source.text(source.reader(0, local, pid), local)?.length ?? 0;
+
+  void test("a text that was made just now is given again without a look at the cgroup", () => {
+    const sharing = sourceOf(10);
+    const reader = sharing.reader(0, meminfo.local, OF_CONTAINER);
+    const first = sharing.text(reader, meminfo.local)?.toString("latin1");
+    looks = 0;
+    assert.equal(sharing.text(reader, meminfo.local)?.toString("latin1"), first);
+    assert.equal(looks, 0);
+    captured.clock.seconds += 0.01;
+    sharing.text(reader, meminfo.local);
+    assert.equal(looks, 1);
+  });
 
   void test("of a text that is short on this host: a page, to be remembered for long", () => {
     const found = source.stat(0, meminfo.local, OF_CONTAINER);

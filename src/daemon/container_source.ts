@@ -175,6 +175,9 @@ export class ContainerSource implements NodeSource {
       if (last !== undefined) return last;
     }
     if (reader === HOST || this.#parts.hostView()) return renderer.text(undefined, local);
+    // Most reads end here: what follows costs a look at the cgroup, more than all before it.
+    const fresh = renderer.fresh(reader, local);
+    if (fresh !== undefined) return fresh;
     const container = this.#container(reader);
     // Gone between two reads: what was last known of it, else the host's.
     if (container === undefined)

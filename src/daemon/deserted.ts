@@ -1,7 +1,7 @@
 /**
  * A mount whose server and holder are dead and that is not: a thread of theirs waits in the kernel,
- * uninterruptibly, for a page of the second connection, with its descriptors open; the page waits for
- * an answer that nobody is left to give. Readers wait with them, until the connection is aborted.
+ * uninterruptibly (for a kernel file that hangs, say), with its descriptors open. Readers wait with it
+ * for an answer that nobody is left to give, until the connection is aborted.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { readMountinfo } from "../host/mountinfo.ts";

@@ -53,8 +53,6 @@ export interface EngineParts {
   readonly operations: Operations;
   readonly log: Logger;
   readonly row?: CounterRow;
-  /** Told when an answer has reached the kernel. */
-  readonly answered?: () => void;
   /** This thread's part in who waits for the next request; without it, it always does. */
   readonly lead?: Lead;
   /** Whose turn it is where requests queue up; without it they are served as they come. */
@@ -159,7 +157,6 @@ export class Engine {
     this.#parts.turns?.note(request);
     const startMs = performance.now();
     this.#session.dispatch(request);
-    this.#parts.answered?.();
     this.#parts.row?.took((performance.now() - startMs) * 1000);
   }
 

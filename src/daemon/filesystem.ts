@@ -2,7 +2,6 @@
  * Where the daemon meets the filesystem: what a serving thread is given, and what it serves. The
  * daemon knows nothing of containers; the filesystem knows nothing of processes and threads.
  */
-import { writeSync } from "node:fs";
 import { ContainerRegistry } from "../caller/registry.ts";
 import { CallerResolver } from "../caller/resolver.ts";
 import type { Container } from "../caller/container.ts";
@@ -14,10 +13,12 @@ import { Host } from "../machine/host.ts";
 import type { HistoryTable } from "../machine/history.ts";
 import { Machine } from "../machine/machine.ts";
 import { monotonicMs, SystemClock } from "../sys/clock.ts";
+import { kernelTickMs } from "../sys/native.ts";
 import type { Logger } from "../sys/log.ts";
 import { readFile } from "../sys/read.ts";
-import { type CachedFilesystem, cachedFilesystemOf } from "../vfs/cached_filesystem.ts";
+import { cachedFilesystemOf } from "../vfs/cached_filesystem.ts";
 import { filesystemOf } from "../vfs/filesystem.ts";
+import { pageLifetime } from "../vfs/page_lifetime.ts";
 import { fixedSizes } from "../views/fixed_size.ts";
 import { Renderer } from "../views/renderer.ts";
 import { itemOf } from "../views/tree.ts";
@@ -30,7 +31,6 @@ import { dispatch } from "./dispatch.ts";
 import {
   cgroupNamesOf,
   historyOf,
-  invalidationsOf,
   newestOf,
   openFilesOf,
   OTHER_FILES,
@@ -168,28 +168,20 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
   return { operations, callerOf };
 }
 
-/**
- * The filesystem of the second connection's serving thread, whose pages the kernel caches.
- * @param wakeFd an event descriptor that wakes the thread which takes them back
- */
-export function createCachedFilesystem(
-  context: FilesystemContext,
-  wakeFd: number,
-): CachedFilesystem {
+/** The filesystem of the second connection's serving thread, whose pages the kernel caches. */
+export function createCachedFilesystem(context: FilesystemContext): Operations {
   const { view, state, row } = context;
   const world = createWorld(view, state);
-  // Each page is made when it is asked for: how old it gets is the cache's time alone.
+  // Each page is made when it is asked for: how old it gets is the kernel's time alone.
   const made = createSource(context, world, 0);
   const source = new CachedSource(made.source, fixedSizes(world.host));
   const placeOf = placesOf(context);
-  const one = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+  const startMs = state.get("startMonotonicSeconds") * 1000;
   return cachedFilesystemOf({
     source,
     textOf: (reader, local) => source.text(reader, local),
-    invalidations: invalidationsOf(state),
-    freshnessMs: view.freshnessMs,
-    nowMs: monotonicMs,
-    wake: () => writeSync(wakeFd, one),
+    lifetime: pageLifetime(view.freshnessMs, kernelTickMs()),
+    sinceStartMs: () => monotonicMs() - startMs,
     startSeconds: state.get("startSeconds"),
     onRead: (local, answered, reader) => {
       context.readers.count(reader);

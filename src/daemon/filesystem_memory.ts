@@ -6,7 +6,6 @@ import { parseCpuList } from "../host/cpu_list.ts";
 import { FileNames, NAMES_BYTES } from "../cgroup_tree/names.ts";
 import { HistoryTable, historyBytes } from "../machine/history.ts";
 import { readFile } from "../sys/read.ts";
-import { Invalidations, INVALIDATIONS_BYTES } from "../vfs/invalidations.ts";
 import { OPEN_FILES_SIZE, OpenFiles, openFilesBytes } from "../vfs/open_files.ts";
 import { Newest, NEWEST_BYTES } from "../views/newest.ts";
 import type { SharedState } from "./state.ts";
@@ -16,7 +15,6 @@ import { ensureTriggers } from "./trigger_table.ts";
 export const OTHER_FILES = "sys/*";
 const OPEN_FILES = "open-files";
 const HISTORY = "history";
-const INVALIDATIONS = "invalidations";
 const NEWEST = "newest";
 const CGROUP_NAMES = "cgroup-names";
 /** Containers of which history is kept at once. */
@@ -26,7 +24,6 @@ const HISTORY_SLOTS = 2048;
 export function ensureFilesystemMemory(state: SharedState): void {
   state.ensureRegion(OPEN_FILES, openFilesBytes(OPEN_FILES_SIZE));
   state.ensureRegion(HISTORY, historyBytes(HISTORY_SLOTS, hostCpuCount()));
-  state.ensureRegion(INVALIDATIONS, INVALIDATIONS_BYTES);
   state.ensureRegion(NEWEST, NEWEST_BYTES);
   state.ensureRegion(CGROUP_NAMES, NAMES_BYTES);
   ensureTriggers(state);
@@ -40,11 +37,6 @@ export function openFilesOf(state: SharedState): OpenFiles {
 export function historyOf(state: SharedState): HistoryTable {
   const region = state.region(HISTORY);
   return new HistoryTable(region.buffer, region.byteOffset, HISTORY_SLOTS, hostCpuCount());
-}
-
-export function invalidationsOf(state: SharedState): Invalidations {
-  const region = state.region(INVALIDATIONS);
-  return new Invalidations(region.buffer, region.byteOffset);
 }
 
 export function newestOf(state: SharedState): Newest {

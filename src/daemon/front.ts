@@ -5,6 +5,7 @@
 import { constants, mkdirSync, openSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { monotonicMs } from "../sys/clock.ts";
 import { errno, errnoName, errnoOf } from "../sys/errno.ts";
 import {
   execve,
@@ -88,6 +89,7 @@ export async function start(request: FrontRequest): Promise<never> {
   const state = createState();
   state.set("holderPid", process.pid);
   state.set("startSeconds", Math.floor(Date.now() / 1000));
+  state.set("startMonotonicSeconds", Math.floor(monotonicMs() / 1000));
   const extra = options.data === "" ? "" : `,${options.data}`;
   mount(
     "lxcfs",

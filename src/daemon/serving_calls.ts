@@ -17,7 +17,16 @@ const SERVING = [
   // Memory.
   ...["mmap", "munmap", "mprotect", "pkey_mprotect", "madvise", "mremap", "brk", "membarrier"],
   // Time, and who am I.
-  ...["clock_gettime", "clock_nanosleep", "getpid", "gettid", "getrandom", "getrusage", "uname"],
+  ...[
+    "clock_gettime",
+    "clock_getres",
+    "clock_nanosleep",
+    "getpid",
+    "gettid",
+    "getrandom",
+    "getrusage",
+    "uname",
+  ],
   ...[
     ...["sched_getaffinity", "sched_getscheduler", "sched_getparam"],
     "sysinfo",
@@ -74,7 +83,13 @@ const X64: Machine = {
       prctl: 157,
     },
     ...{ gettid: 186, readahead: 187, getxattr: 191, futex: 202, sched_getaffinity: 204 },
-    ...{ getdents64: 217, restart_syscall: 219, clock_gettime: 228, clock_nanosleep: 230 },
+    ...{
+      getdents64: 217,
+      restart_syscall: 219,
+      clock_gettime: 228,
+      clock_getres: 229,
+      clock_nanosleep: 230,
+    },
     ...{ exit_group: 231, epoll_wait: 232, epoll_ctl: 233, tgkill: 234, openat: 257 },
     ...{
       fchmod: 91,
@@ -116,7 +131,7 @@ const ARM64: Machine = {
       personality: 92,
       exit: 93,
     },
-    ...{ exit_group: 94, futex: 98, set_robust_list: 99, clock_gettime: 113 },
+    ...{ exit_group: 94, futex: 98, set_robust_list: 99, clock_gettime: 113, clock_getres: 114 },
     ...{
       clock_nanosleep: 115,
       sched_getscheduler: 120,

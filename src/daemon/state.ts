@@ -62,6 +62,8 @@ const WORDS = [
   "mountsHealed",
   /** System calls that serving threads were refused. */
   "refusedCalls",
+  /** `startSeconds` on CLOCK_MONOTONIC. */
+  "startMonotonicSeconds",
 ] as const;
 export type StateWord = (typeof WORDS)[number];
 

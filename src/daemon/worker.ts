@@ -30,8 +30,6 @@ export interface WorkerOrder {
   readonly slot: number;
   /** Shared by the threads of this connection: who of them leads. */
   readonly lead: SharedArrayBuffer;
-  /** Second connection: wakes the thread that empties the page cache. */
-  readonly wakeFd: number;
   /** Read a file through the filesystem first, without the kernel; a version that cannot is none. */
   readonly selfTest: boolean;
   /** Its slot holds a request whose thread hangs: to be answered first, with the host's values. */
@@ -78,16 +76,16 @@ function work(order: WorkerOrder): void {
     late: () => late,
     slow: () => lead.slow(),
   };
-  const { operations, answered, callerOf } =
+  const { operations, callerOf } =
     order.connection === "main"
-      ? { answered: () => {}, ...createFilesystem(context) }
-      : { callerOf: undefined, ...createCachedFilesystem(context, order.wakeFd) };
+      ? createFilesystem(context)
+      : { callerOf: undefined, operations: createCachedFilesystem(context) };
   if (order.selfTest) selfTest(operations);
   const { connection } = order;
   const idmap = connection === "cached" || !config.view.cgroupTree;
   // The second connection's readers wait for nothing but their own container's pages.
   const turns = callerOf && new Turns({ backlog, isQueued, callerOf, nowMs: monotonicMs });
-  const parts = { connection, fuseFd, idmap, state, operations, log, row, answered, lead, turns };
+  const parts = { connection, fuseFd, idmap, state, operations, log, row, lead, turns };
   const engine = new Engine(slot, parts);
   post({ kind: "started" });
   if (late) engine.execute();

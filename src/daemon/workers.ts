@@ -66,7 +66,6 @@ export class WorkerPool {
   readonly #log: Logger;
   readonly #events: PoolEvents;
   readonly #connection: Connection;
-  readonly #wakeFd: number;
   readonly #lead = new LeadWatch();
   readonly #backlog: Backlog;
   /** The request that had waited longest at the last look. */
@@ -74,7 +73,6 @@ export class WorkerPool {
   readonly #threads = new Set<Thread>();
   #stopping = false;
 
-  /** @param wakeFd of the second connection: what wakes the thread that empties the page cache */
   constructor(
     connection: Connection,
     config: DaemonConfig,
@@ -82,10 +80,8 @@ export class WorkerPool {
     generation: number,
     log: Logger,
     events: PoolEvents,
-    wakeFd = -1,
   ) {
     this.#connection = connection;
-    this.#wakeFd = wakeFd;
     this.#config = config;
     this.#state = state;
     this.#backlog = new Backlog(state);
@@ -147,7 +143,6 @@ export class WorkerPool {
       generation: this.#generation,
       slot: slot.index,
       lead: this.#lead.memory,
-      wakeFd: this.#wakeFd,
       selfTest,
       late: late !== undefined,
       inherited: inherited.map(({ index }) => index),

@@ -40,6 +40,7 @@ const fn = {
   open: libc.func("int open64(const char*, int)"),
   statx: libc.func("int statx(int, const char*, int, uint, void*)"),
   clock_gettime: libc.func("int clock_gettime(int, void*)"),
+  clock_getres: libc.func("int clock_getres(int, void*)"),
   eventfd: libc.func("int eventfd(uint, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
   fchdir: libc.func("int fchdir(int)"),
@@ -623,6 +624,13 @@ export function boottimeNs(): number {
   fn.clock_gettime(CLOCK_BOOTTIME, timespec);
   const seconds = timespec.readUInt32LE(0) + timespec.readUInt32LE(4) * 2 ** 32;
   return seconds * 1e9 + timespec.readUInt32LE(8);
+}
+
+/** The kernel's tick (1000 / CONFIG_HZ): what its coarse clocks and its time-outs are counted in. */
+export function kernelTickMs(): number {
+  const CLOCK_MONOTONIC_COARSE = 6;
+  fn.clock_getres(CLOCK_MONOTONIC_COARSE, timespec);
+  return timespec.readUInt32LE(8) / 1e6;
 }
 
 /** A descriptor that becomes readable when 8 bytes (a count) are written to it; reading resets it. */

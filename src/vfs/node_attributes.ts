@@ -8,9 +8,12 @@ const S_IFDIR = 0o040000;
 
 /**
  * @param startSeconds times of all nodes: when the mount was made
- * @returns a function that fills one and the same object: it is written into a reply at once
+ * @returns a function that fills one and the same object: it is written into a reply at once; it may be
+ * told when the node's content has changed
  */
-export function attributesWriter(startSeconds: number): (node: FoundNode) => Attributes {
+export function attributesWriter(
+  startSeconds: number,
+): (node: FoundNode, mtimeSeconds?: number) => Attributes {
   const attributes: Attributes = {
     ino: 0,
     mode: 0,
@@ -20,7 +23,8 @@ export function attributesWriter(startSeconds: number): (node: FoundNode) => Att
     mtimeSeconds: startSeconds,
     ctimeSeconds: startSeconds,
   };
-  return (node) => {
+  return (node, mtimeSeconds = startSeconds) => {
+    attributes.mtimeSeconds = mtimeSeconds;
     attributes.ino = nodeIdOf(node.owner, node.local);
     attributes.mode = node.mode;
     attributes.size = node.size;

@@ -78,14 +78,28 @@ export class Renderer {
    * to be had
    */
   text(container: Container | undefined, local: number): Buffer | undefined {
+    return this.fresh(container?.key ?? HOST, local) ?? this.#anew(container, local);
+  }
+
+  /**
+   * The text of a file by its container's key, 0 for the host, if it was made just now. Then nothing
+   * more has to be looked at, not even whether the container still lives.
+   * @returns good until the next call
+   */
+  fresh(key: number, local: number): Buffer | undefined {
+    const kept = this.#kept.get(key)?.get(local);
+    if (kept === undefined) return undefined;
     const { freshnessMs, nowMs, newest } = this.#options;
+    const isFresh = nowMs() - kept.atMs < freshnessMs && newest.isNewest(kept.making);
+    return isFresh ? kept.text : undefined;
+  }
+
+  #anew(container: Container | undefined, local: number): Buffer | undefined {
+    const { nowMs, newest } = this.#options;
     const atMs = nowMs();
     const key = container?.key ?? HOST;
     const texts = this.#texts(key);
     const kept = texts.get(local);
-    if (kept !== undefined && atMs - kept.atMs < freshnessMs) {
-      if (newest.isNewest(kept.making)) return kept.text;
-    }
     const item = itemOf(local);
     if (item === undefined) return undefined;
     if (kept === undefined || kept.tookMs > SLOW_MS) this.#options.onSlow?.();

@@ -15,7 +15,7 @@ import { lxcfsCommand } from "../support/project.ts";
 import { statusWhen } from "../daemon/control.ts";
 import { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
-import { tryRun } from "../support/run.ts";
+import { run, tryRun } from "../support/run.ts";
 import { Server } from "../support/server.ts";
 
 const READER = join(import.meta.dirname, "reader.js");
@@ -141,6 +141,15 @@ void suite("cached files", { skip: whyNoMounts() }, () => {
     }
     await sleep(250);
     assert.match(readFileSync(file, "latin1"), /^MemTotal: +81920 kB/);
+  });
+
+  void test("sendfile, too, sends what is true when the file was opened", async () => {
+    const file = join(smallFiles, "proc/uptime");
+    // busybox's cat begins with sendfile(2), which does not ask for attributes itself.
+    const sent = (): number => Number.parseFloat(run(["busybox", "cat", file]));
+    const first = sent();
+    await sleep(300);
+    assert.ok(sent() >= first + 0.28, `${sent()} after ${first}`);
   });
 
   void test("what is attached comes from there", async () => {
