@@ -1,6 +1,6 @@
 /**
- * `lxcfs cpu-policy PID|CONTAINER... [cpuset|quota|none|default]`: shows or sets what bounds the CPUs
- * that a container is shown, apart from the mount's own policy. It is kept on the container's cgroup
+ * `lxcfs cpu-policy PID|CONTAINER... [cpuset|quota|none|cpus=N|default]`: shows or sets what bounds the
+ * CPUs that a container is shown, apart from the mount's own policy. It is kept on the container's cgroup
  * by the kernel, so it holds at the next read, needs no server, and goes with the container.
  */
 import { CallerResolver } from "../caller/resolver.ts";
@@ -8,19 +8,19 @@ import { ContainerRegistry } from "../caller/registry.ts";
 import type { Container } from "../caller/container.ts";
 import { detectLayout } from "../cgroup/layout.ts";
 import { readPageBytes } from "../host/page_size.ts";
-import { CPU_POLICIES } from "../machine/topology.ts";
+import { parseOwnCpuPolicy } from "../machine/topology.ts";
 import { SystemClock } from "../sys/clock.ts";
 import { readFile } from "../sys/read.ts";
 import { command, CommandError, EXIT, findSubjects } from "./attach_common.ts";
 
 /** As the mount says. */
 const DEFAULT = "default";
-const WORDS: readonly string[] = [...CPU_POLICIES, DEFAULT];
 
 export async function run(args: readonly string[]): Promise<number> {
   return await command("cpu-policy", async () => {
     const last = args.at(-1) ?? "";
-    const policy = WORDS.includes(last) ? last : undefined;
+    const isPolicy = last === DEFAULT || parseOwnCpuPolicy(last) !== undefined;
+    const policy = isPolicy ? last : undefined;
     const names = policy === undefined ? args : args.slice(0, -1);
     const strange = names.find((name) => name.startsWith("-"));
     if (strange !== undefined) throw new CommandError(EXIT.usage, `unknown option ${strange}`);

@@ -75,7 +75,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: "cpu-policy",
-    usage: "PID|CONTAINER... [cpuset|quota|none|default]",
+    usage: "PID|CONTAINER... [cpuset|quota|none|cpus=N|default]",
     help: "what bounds the CPUs that a container is shown",
     options: [],
     load: () => import("./cpu_policy.ts"),

@@ -12,7 +12,7 @@ export const FILES = "lxcfs.io/files";
 /** Annotation: containers that get none, by name, comma separated. */
 export const EXCLUDE_CONTAINERS = "lxcfs.io/exclude-containers";
 
-/** Annotation: how many CPUs the pod's containers see, see `CPU_POLICIES`. */
+/** Annotation: how many CPUs the pod's containers see, see `isCpuPolicy`. */
 export const CPU_POLICY = "lxcfs.io/cpu-policy";
 
 /** Annotation that is written: `injected`. It tells people; what decides is the pod's content. */
@@ -38,8 +38,13 @@ export const OPT_OUT_VALUES: ReadonlySet<string> = new Set([
   "disabled",
 ]);
 
-/** CPU counts a container may ask for: the server's own policies. */
-export const CPU_POLICIES: ReadonlySet<string> = new Set(["quota", "cpuset", "none"]);
+/** How `CPU_POLICY` is written, for people. */
+export const CPU_POLICIES = "quota, cpuset, none, request, cpus=N";
+
+/** Whether that is one: the server's own policies, and `request`, which only the agent can make out. */
+export function isCpuPolicy(text: string): boolean {
+  return /^(?:quota|cpuset|none|request|cpus=[1-9]\d*)$/.test(text);
+}
 
 /** What can be mounted over: one entry of the served tree. */
 export interface ServedFile {

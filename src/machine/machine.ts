@@ -14,7 +14,7 @@ import type { Host } from "./host.ts";
 import { addLoadSample, keepCounts, loadOf, type Load, type ThreadCounts } from "./load.ts";
 import { meminfoFields, swapOf, type Swap, type SwapPolicy } from "./memory.ts";
 import { countThreads } from "./threads.ts";
-import { CPU_POLICIES, topologyOf, type CpuPolicy, type Topology } from "./topology.ts";
+import { parseOwnCpuPolicy, topologyOf, type CpuPolicy, type Topology } from "./topology.ts";
 
 /** How machines are shown; options of the mount. */
 export interface MachineSettings extends SwapPolicy {
@@ -88,8 +88,7 @@ export class Machine {
 
   topology(): Topology {
     const { cgroups } = this.container;
-    const own = this.container.cpuPolicy();
-    const policy = CPU_POLICIES.find((each) => each === own) ?? this.settings.cpuPolicy;
+    const policy = parseOwnCpuPolicy(this.container.cpuPolicy()) ?? this.settings.cpuPolicy;
     return topologyOf(policy, this.host.onlineCpus(), cgroups.cpuset(), cgroups.quota());
   }
 

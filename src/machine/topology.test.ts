@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { CpuQuota } from "../cgroup/types.ts";
-import { CPU_POLICIES, toContainerCpus, topologyOf } from "./topology.ts";
+import { CPU_POLICIES, parseOwnCpuPolicy, toContainerCpus, topologyOf } from "./topology.ts";
 
 function quotaOf(cpus: number): CpuQuota {
   return { cpus, quotaUs: cpus * 100_000, periodUs: 100_000, file: undefined, levels: 1 };
@@ -31,6 +31,16 @@ void test("a quota below the CPUs lets them stand for none of the host's in part
   assert.equal(topologyOf("cpuset", ONLINE, [0, 1], quotaOf(1)).pinned, true);
 });
 
+void test("a container's own number is taken of its cpuset, and adds none", () => {
+  const cpus = (text: string): readonly number[] =>
+    topologyOf(parseOwnCpuPolicy(text) ?? "none", ONLINE, [1, 3, 6], quotaOf(1)).hostCpus;
+  assert.deepEqual(cpus("cpus=2"), [1, 3]);
+  assert.deepEqual(cpus("cpus=9"), [1, 3, 6]);
+  assert.equal(topologyOf(2, ONLINE, [1, 3, 6], NO_QUOTA).pinned, false);
+  for (const text of ["cpus=0", "cpus=", "cpus=1.5", "cpus=-1", "2", ""])
+    assert.equal(parseOwnCpuPolicy(text), undefined, text);
+});
+
 void test("CPUs that went offline, and a cpuset of nothing else", () => {
   assert.deepEqual(topologyOf("cpuset", ONLINE, [3, 4, 5], NO_QUOTA).hostCpus, [3]);
   assert.deepEqual(topologyOf("cpuset", ONLINE, [4, 5], NO_QUOTA).hostCpus, ONLINE);
@@ -49,7 +59,7 @@ void test("there is always a CPU, each once, in order, and all of them online", 
   const list = fc.uniqueArray(fc.integer({ min: 0, max: 30 }));
   fc.assert(
     fc.property(
-      fc.constantFrom(...CPU_POLICIES),
+      fc.constantFrom(...CPU_POLICIES, 1, 2, 40),
       fc.uniqueArray(fc.integer({ min: 0, max: 30 }), { minLength: 1 }),
       fc.option(list, { nil: undefined }),
       fc.oneof(fc.double({ min: 0.001, max: 1000, noNaN: true }), fc.constant(Infinity)),

@@ -14,6 +14,15 @@ export type CpuPolicy = "cpuset" | "quota" | "none";
 
 export const CPU_POLICIES: readonly CpuPolicy[] = ["cpuset", "quota", "none"];
 
+/** What may be said for one container alone: a policy, or how many CPUs of its cpuset at most. */
+export type OwnCpuPolicy = CpuPolicy | number;
+
+/** Reads `cpuset`, `quota`, `none` or `cpus=3`; nothing for anything else. */
+export function parseOwnCpuPolicy(text: string | undefined): OwnCpuPolicy | undefined {
+  const count = /^cpus=([1-9]\d{0,5})$/.exec(text ?? "")?.[1];
+  return count === undefined ? CPU_POLICIES.find((each) => each === text) : Number(count);
+}
+
 export interface Topology {
   /** Position: the container's number of the CPU; value: the host's number. Never empty. */
   readonly hostCpus: readonly number[];
@@ -26,23 +35,27 @@ export interface Topology {
  * @param cpuset the container's effective cpuset; `undefined` where no controller tells
  */
 export function topologyOf(
-  policy: CpuPolicy,
+  policy: OwnCpuPolicy,
   online: readonly number[],
   cpuset: readonly number[] | undefined,
   quota: CpuQuota,
 ): Topology {
-  if (policy === "none" || cpuset === undefined) {
-    return boundByQuota(policy, online, quota);
-  }
+  const count = boundOf(policy, quota);
+  if (policy === "none" || cpuset === undefined) return boundBy(count, online);
   const allowed = cpuset.filter((cpu) => online.includes(cpu));
   // All its CPUs went offline: the kernel lets the tasks run on the others.
-  return boundByQuota(policy, allowed.length > 0 ? allowed : online, quota);
+  return boundBy(count, allowed.length > 0 ? allowed : online);
 }
 
-function boundByQuota(policy: CpuPolicy, cpus: readonly number[], quota: CpuQuota): Topology {
-  if (policy !== "quota" || !(quota.cpus < cpus.length)) return { hostCpus: cpus, pinned: true };
-  const count = Math.max(1, Math.ceil(quota.cpus));
-  return { hostCpus: cpus.slice(0, count), pinned: count === cpus.length };
+/** How many CPUs at most, whatever the cpuset is. */
+function boundOf(policy: OwnCpuPolicy, quota: CpuQuota): number {
+  if (typeof policy === "number") return policy;
+  return policy === "quota" ? Math.max(1, Math.ceil(quota.cpus)) : Infinity;
+}
+
+function boundBy(count: number, cpus: readonly number[]): Topology {
+  if (count >= cpus.length) return { hostCpus: cpus, pinned: true };
+  return { hostCpus: cpus.slice(0, count), pinned: false };
 }
 
 /** The host's CPU list (of a mask, of siblings) in the container's numbers; CPUs it has not are left out. */

@@ -32,6 +32,13 @@ void describe("lxcfs cpu-policy", { skip }, () => {
     assert.equal(shown(), 1);
     assert.equal(container.read("/sys/devices/system/cpu/online"), "0\n");
     assert.match(policy(), /: quota$/);
+    assert.match(policy("cpus=2"), /: cpus=2$/);
+    assert.equal(shown(), 2);
+    assert.equal(container.read("/sys/devices/system/cpu/online"), "0-1\n");
+    assert.match(policy("cpus=1000"), /: cpus=1000$/);
+    assert.equal(shown(), hostCpus);
+    assert.match(policy("cpus=1"), /: cpus=1$/);
+    assert.equal(shown(), 1);
     const other = await lab.container({ limits: { cpuQuotaUs: 50_000 } });
     assert.equal(other.read("/proc/cpuinfo").match(/^processor/gm)?.length, hostCpus);
     container.cgroups.limit({ cpuset: "0" });

@@ -130,6 +130,29 @@ describe("conventions", () => {
           }
   });
 
+  it("the dashboard is JSON that Grafana's sidecar finds, its panels side by side", () => {
+    interface Panel {
+      title: string;
+      gridPos: { x: number; y: number; w: number; h: number };
+    }
+    for (const mode of ["webhook", "attach"]) {
+      const values = { dashboard: { enabled: true }, injection: { mode } };
+      const maps = objects({ values }, "ConfigMap");
+      const map = maps.find(({ metadata }) => metadata.name === "lxcfs-dashboard") as unknown as {
+        metadata: { labels: Record<string, string> };
+        data: Record<string, string>;
+      };
+      assert.equal(map.metadata.labels["grafana_dashboard"], "1");
+      const { panels } = JSON.parse(map.data["lxcfs.json"] ?? "") as { panels: Panel[] };
+      const places = panels.map(({ gridPos: { x, y } }) => `${x},${y}`);
+      assert.deepEqual(places, [...new Set(places)]);
+      assert.equal(
+        panels.some(({ title }) => title.includes("webhook")),
+        mode === "webhook",
+      );
+    }
+  });
+
   it("the notes tell what to do next in each mode", () => {
     const notes = (mode: string) =>
       renderChart({ values: { injection: { mode } } }).get("NOTES.txt") ?? "";

@@ -53,6 +53,7 @@ export const GOLDEN: Readonly<Record<string, RenderOptions>> = {
       serviceAccount: { annotations: { "example.com/role": "none" } },
       podMonitor: { enabled: true, labels: { release: "prometheus" } },
       prometheusRule: { enabled: true, labels: { release: "prometheus" } },
+      dashboard: { enabled: true, labels: { grafana_dashboard: "yes" } },
       networkPolicy: { enabled: true },
     },
   },

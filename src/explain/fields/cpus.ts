@@ -1,7 +1,7 @@
 /** Why a container has the CPUs it has: the same in cpuinfo, stat and the lists of sysfs. */
 import { formatCpuList } from "../../host/cpu_list.ts";
 import { readOnlineCpus } from "../../host/cpus.ts";
-import { CPU_POLICIES, topologyOf, type CpuPolicy } from "../../machine/topology.ts";
+import { parseOwnCpuPolicy, topologyOf, type OwnCpuPolicy } from "../../machine/topology.ts";
 import { baseName, cgroupOf, type Explanation, type Field } from "../field.ts";
 import {
   amongLevels,
@@ -16,7 +16,7 @@ type Quota = ReturnType<Evidence["container"]["cgroups"]["quota"]>;
 
 /** What decides the container's CPUs, and which of the host's they are. */
 interface Cpus {
-  readonly policy: CpuPolicy;
+  readonly policy: OwnCpuPolicy;
   /** Set for this container alone; `undefined`: the server's option holds. */
   readonly own: string | undefined;
   readonly online: readonly number[];
@@ -30,7 +30,7 @@ function cpusOf({ container, settings, sysRoot }: Evidence): Cpus {
   const online = readOnlineCpus(sysRoot);
   const own = container.cpuPolicy();
   const wanted = own ?? settings?.cpuPolicy ?? "cpuset";
-  const policy: CpuPolicy = CPU_POLICIES.find((each) => each === wanted) ?? "cpuset";
+  const policy = parseOwnCpuPolicy(wanted) ?? "cpuset";
   const cpuset = container.cgroups.cpuset();
   const quota = container.cgroups.quota();
   const { hostCpus } = topologyOf(policy, online, cpuset, quota);
@@ -65,7 +65,7 @@ export function cpuFields(evidence: Evidence): Field[] {
     },
     {
       name: "policy",
-      value: policy,
+      value: typeof policy === "number" ? `cpus=${policy}` : policy,
       rule:
         own === undefined
           ? evidence.settings === undefined
@@ -102,6 +102,8 @@ function numberRule(cpus: Cpus, cpusetSource: Source | undefined, byQuota: Why):
       rule: `${quota.cpus.toFixed(2)} CPUs of quota, rounded up: ${byQuota.rule}`,
     };
   }
+  if (typeof policy === "number" && hostCpus.length < (cpuset ?? online).length)
+    return { rule: "as many as were set for this container: see policy" };
   if (policy === "none") return { rule: "all of the host's: the policy is none" };
   if (cpuset === undefined || cpuset.length >= online.length) {
     return { rule: "all of the host's: its cpuset excludes none" };

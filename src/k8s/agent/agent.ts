@@ -6,8 +6,10 @@ import type { Logger } from "../../sys/log.ts";
 import type { Pod } from "../api/objects.ts";
 import type { NriContainer, PodSandbox } from "../nri/messages.ts";
 import type { InjectionSettings } from "../webhook/selection.ts";
+import { EXCLUDE_CONTAINERS } from "../names.ts";
 import type { SeenContainer } from "./cgroup_watch.ts";
 import { isPause, ownProgram } from "./container_process.ts";
+import { asksForRequest, cpuPolicyOf } from "./cpu_policy.ts";
 import { decide } from "./decide.ts";
 import type { Hand } from "./hand.ts";
 import type { PodDirectory } from "./pods.ts";
@@ -60,8 +62,9 @@ export class ContainerWork {
       this.#skip("unknown-pod");
       return;
     }
-    const excludes = pod.metadata?.annotations?.["lxcfs.io/exclude-containers"] !== undefined;
-    await this.#attach(pod, pid, excludes ? await this.#nameOf(seen) : "");
+    const excludes = pod.metadata?.annotations?.[EXCLUDE_CONTAINERS] !== undefined;
+    const matters = excludes || asksForRequest(pod);
+    await this.#attach(pod, pid, matters ? await this.#nameOf(seen) : "");
   }
 
   /** Where the API server does not answer, or does not know the pod yet, it is asked again. */
@@ -98,8 +101,8 @@ export class ContainerWork {
       this.#skip("excluded-container");
       return;
     }
-    if (decision.cpuPolicy !== undefined)
-      await hand.run({ do: "cpu-policy", pid, policy: decision.cpuPolicy });
+    const policy = cpuPolicyOf(pod, container);
+    if (policy !== undefined) await hand.run({ do: "cpu-policy", pid, policy });
     const { outcome } = await hand.run({ do: "attach", pid, wanted: decision.wanted });
     if (!outcome) return;
     const fields = { pod: `${namespace}/${pod.metadata?.name}`, pid, container };

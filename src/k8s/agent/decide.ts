@@ -1,14 +1,6 @@
 /** Whether a running container is to be attached to, and with which files. Pure. */
 import type { Pod } from "../api/objects.ts";
-import {
-  CPU_POLICIES,
-  CPU_POLICY,
-  DEFAULT_FILES,
-  FILES,
-  INJECT,
-  OPT_OUT_VALUES,
-  SERVED_FILES,
-} from "../names.ts";
+import { DEFAULT_FILES, FILES, INJECT, OPT_OUT_VALUES, SERVED_FILES } from "../names.ts";
 import type { InjectionSettings, SkipReason } from "../webhook/selection.ts";
 import { skipReason, wishes } from "../webhook/selection.ts";
 import type { Wanted } from "./wanted.ts";
@@ -20,8 +12,6 @@ export type Decision =
       attach: true;
       wanted: Wanted;
       excludedContainers: ReadonlySet<string>;
-      /** What bounds the CPUs its containers see, where the pod says so. */
-      cpuPolicy: string | undefined;
     };
 
 /**
@@ -45,9 +35,7 @@ export function decide(
     if (!optedIn(pod, namespaceLabels, settings)) return { attach: false, why: "not-opted-in" };
   }
   const { excludedContainers } = wishes(pod, settings);
-  const policy = pod.metadata?.annotations?.[CPU_POLICY];
-  const cpuPolicy = policy !== undefined && CPU_POLICIES.has(policy) ? policy : undefined;
-  return { attach: true, wanted: wantedBy(pod, settings), excludedContainers, cpuPolicy };
+  return { attach: true, wanted: wantedBy(pod, settings), excludedContainers };
 }
 
 function optedIn(

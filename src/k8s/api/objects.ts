@@ -25,8 +25,15 @@ export interface Volume {
   hostPath?: { path: string; type?: string };
 }
 
+/** As much of it as is looked at: quantities as text, `100m`. */
+export interface Resources {
+  requests?: { cpu?: string } | null;
+  limits?: { cpu?: string } | null;
+}
+
 export interface Container {
   name: string;
+  resources?: Resources | null;
   volumeMounts?: VolumeMount[] | null;
 }
 
@@ -35,6 +42,8 @@ export interface PodSpec {
   initContainers?: Container[] | null;
   ephemeralContainers?: Container[] | null;
   volumes?: Volume[] | null;
+  /** Of the pod as a whole. */
+  resources?: Resources | null;
   hostPID?: boolean;
   hostUsers?: boolean;
   runtimeClassName?: string;

@@ -10,6 +10,7 @@ import {
   EXCLUDE_CONTAINERS,
   FILES,
   INJECT,
+  isCpuPolicy,
   OLDER_INJECT,
   OPT_OUT_VALUES,
   SERVED_FILES,
@@ -119,9 +120,10 @@ export function wishes(pod: Pod, settings: InjectionSettings): Wishes {
     else warnings.push(unknownFile(name));
   }
   const policy = annotations[CPU_POLICY];
-  if (policy !== undefined && !CPU_POLICIES.has(policy)) {
-    const known = [...CPU_POLICIES].join(", ");
-    warnings.push(`lxcfs: annotation ${CPU_POLICY} is "${policy}": expected one of ${known}`);
+  if (policy !== undefined && !isCpuPolicy(policy)) {
+    warnings.push(
+      `lxcfs: annotation ${CPU_POLICY} is "${policy}": expected one of ${CPU_POLICIES}`,
+    );
   }
   return { files, excludedContainers: new Set(list(annotations[EXCLUDE_CONTAINERS])), warnings };
 }

@@ -49,6 +49,7 @@ export function injection(world: World): void {
       { containers: [container("app"), container("side")] },
     ),
     pod("all-cpus", { annotations: { "lxcfs.io/cpu-policy": "none" } }),
+    pod("one-cpu", { annotations: { "lxcfs.io/cpu-policy": "request" } }, two(container)),
     pod("own-uptime", {}, mounted(container)),
     pod("out", { labels: { "lxcfs.io/inject": "disabled" } }),
     pod("out-older", { annotations: { "lxcfs-admission-webhook.aliyun.com/mutate": "no" } }),
@@ -130,6 +131,11 @@ export function injection(world: World): void {
       async () => assert.equal((await world.see(APPS, "all-cpus", CPUS)).trim(), node),
       15,
     );
+    // Its quota is two CPUs, its request a hundredth of one.
+    await eventually(
+      async () => assert.equal((await world.see(APPS, "one-cpu", CPUS)).trim(), "1"),
+      15,
+    );
   });
 
   it("leaves out who opts out, who looks at the host, and who did not opt in", async () => {
@@ -205,6 +211,12 @@ function labels(inject: string): object {
 
 function quantity(memory: string, cpu: string): object {
   return { limits: { memory, cpu }, requests: { memory, cpu } };
+}
+
+/** A container that may use two CPUs and asks for next to none. */
+function two(container: World["container"]): object {
+  const resources = { limits: { memory: "192Mi", cpu: "2" }, requests: { cpu: "10m" } };
+  return { containers: [container("app", { resources })] };
 }
 
 /** A pod that brings a file of its own where one of ours would be. */

@@ -36,7 +36,7 @@ export function installation(world: World): void {
     assert.ok(Date.parse(scheduled) >= Date.parse(mounted), `${scheduled} ${mounted}`);
   });
 
-  it("tells what it does, as metrics, of which the alerts make use", async () => {
+  it("tells what it does, as metrics, of which alerts and dashboard make use", async () => {
     const page = async (pod: string) =>
       await cluster.kubectl([
         ...["get", "--raw", `/api/v1/namespaces/${NAMESPACE}/pods/${pod}/proxy/metrics`],
@@ -49,11 +49,14 @@ export function installation(world: World): void {
     const webhooks = await world.list(NAMESPACE, "pods", "-l", label, "-o", "name");
     const webhook = await page(`https:${webhooks[0]?.replace("pod/", "")}:8443`);
     assert.match(webhook, /^lxcfs_webhook_certificate_expiry_seconds [1-9]/m);
-    const rules = manifests({ values: { prometheusRule: { enabled: true } } });
-    const expressions = [...rules.matchAll(/^ +expr: (.*)$/gm)].join(" ");
-    const named = new Set(expressions.match(/lxcfs_\w+/g));
-    assert.ok(named.size >= 4);
-    for (const name of named) assert.match(agent + webhook, new RegExp(`^# TYPE ${name} `, "m"));
+    const askers = { prometheusRule: { enabled: true }, dashboard: { enabled: true } };
+    const expressions = manifests({ values: askers }).match(/^ +(?:expr: .*|.*"expr": .*)$/gm);
+    const named = new Set(expressions?.join("\n").match(/lxcfs_\w+/g));
+    assert.ok(named.size >= 14, [...named].join());
+    for (const name of named) {
+      const metric = name.replace(/_bucket$/, "");
+      assert.match(agent + webhook, new RegExp(`^# TYPE ${metric} `, "m"));
+    }
   });
 }
 
