@@ -2,8 +2,8 @@
  * A container's identity: the kernel's id of its cgroup (the inode number of the directory, which is
  * not used again while the machine runs) and the hierarchy it was taken from.
  *
- * As a number it is below 2^43, so that a FUSE node id has room for it beside the file's own number.
- * As a name, which is what `containers/<name>/` shows, it is the id alone on cgroup v2
+ * As a number it is below 2^42, so that a FUSE node id has room for it beside the file's own number
+ * and for a bit that tells the cgroup tree's nodes (cgroup_tree/node.ts). As a name, which is what `containers/<name>/` shows, it is the id alone on cgroup v2
  * (`14210`) and the controller and the id on v1 (`memory-812`).
  */
 import type { Hierarchy } from "../cgroup/types.ts";
@@ -30,7 +30,7 @@ const IDENTITY_CONTROLLERS = [
 ] as const;
 
 const SLOTS = IDENTITY_CONTROLLERS.length;
-const MAX_CGROUP_ID = 2 ** 40;
+const MAX_CGROUP_ID = 2 ** 39;
 
 /** The slot of a hierarchy, or -1 if it gives no identities. On hybrid hosts v1 controllers come first. */
 function slotOf(hierarchy: Hierarchy): number {
@@ -49,7 +49,7 @@ export function identityHierarchies(hierarchies: readonly Hierarchy[]): Hierarch
   return hierarchies.filter((each) => slotOf(each) >= 0).toSorted((a, b) => rank(a) - rank(b));
 }
 
-/** @returns `undefined` for an id too large to be told (after some 250 wraps of the kernel's 32-bit counter) */
+/** @returns `undefined` for an id too large to be told (after some 120 wraps of the kernel's 32-bit counter) */
 export function containerKey(hierarchy: Hierarchy, cgroupId: number): ContainerKey | undefined {
   const slot = slotOf(hierarchy);
   if (slot < 0 || cgroupId <= 0 || cgroupId >= MAX_CGROUP_ID) return undefined;

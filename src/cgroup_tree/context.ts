@@ -22,7 +22,7 @@ import { type MountedHierarchy, openHierarchies } from "./hierarchies.ts";
 import { KnownNumbers } from "./known_numbers.ts";
 import type { Identity } from "./identity.ts";
 import type { FileNames } from "./names.ts";
-import { nodeOf } from "./node.ts";
+import { ABOVE, type CgroupNode, NOTHING_DEPTH, nodeOf } from "./node.ts";
 import { PidNamespace } from "./pids.ts";
 import { Cgroups } from "./tree.ts";
 
@@ -42,6 +42,10 @@ export interface Seen {
   readonly caller: Caller;
   readonly mounted: MountedHierarchy;
   readonly id: number;
+  /** What nodes of its entries say of who sees them (node.ts). */
+  readonly depth: number;
+  /** Above: whose own topmost cgroup it leads to. */
+  readonly viewer: number | undefined;
   readonly standing: Standing;
   /** Name of the file that is meant; `undefined`: the directory. */
   readonly file: string | undefined;
@@ -85,14 +89,51 @@ export class TreeContext {
     const node = nodeOf(ownerOf(request.nodeLow, request.nodeHigh), localOf(request.nodeLow));
     const mounted = this.cgroups.bySlot(node.slot);
     const caller = mounted && this.callers.of(request.pid);
-    const file = node.file === 0 ? undefined : this.names.nameOf(node.file);
     if (mounted === undefined || caller === undefined) return undefined;
+    if (node.file === ABOVE) return this.#seeAbove(caller, mounted, node);
+    const file = node.file === 0 ? undefined : this.names.nameOf(node.file);
     if (node.file !== 0 && file === undefined) return undefined;
-    const standing = this.standing(caller, mounted, node.id);
-    if (standing === FOREIGN || (standing.is === "ancestor" && file !== undefined)) {
-      return undefined;
+    const { id, depth } = node;
+    const standing = this.standing(caller, mounted, id);
+    // An ancestor as somebody sees it who sees more of it: a bind mount that was made on the host.
+    if (standing === FOREIGN || standing.is === "ancestor") return undefined;
+    return { caller, mounted, id, depth, viewer: undefined, standing, file };
+  }
+
+  #seeAbove(
+    caller: Caller,
+    mounted: MountedHierarchy,
+    { id, depth }: CgroupNode,
+  ): Seen | undefined {
+    const nothing: Standing = { is: "ancestor", step: undefined };
+    const { topId } = mounted;
+    if (depth === NOTHING_DEPTH) {
+      return {
+        caller,
+        mounted,
+        id: topId,
+        depth,
+        viewer: undefined,
+        standing: nothing,
+        file: undefined,
+      };
     }
-    return { caller, mounted, id: node.id, standing, file };
+    const viewer = this.#viewerAt(caller, mounted, id);
+    const chain = viewer === undefined ? [] : this.cgroups.chainTo(mounted, viewer);
+    const [above, step] = [chain[depth], chain[depth + 1]];
+    if (above === undefined || step === undefined) return undefined;
+    const standing: Standing = { is: "ancestor", step };
+    return { caller, mounted, id: above, depth, viewer, standing, file: undefined };
+  }
+
+  /**
+   * With whose eyes a caller sees the directories above the cgroup `id`: with its own if it is below,
+   * as that cgroup's if that is its own or below it.
+   */
+  #viewerAt(caller: Caller, mounted: MountedHierarchy, id: number): number | undefined {
+    const { is } = this.standing(caller, mounted, id);
+    if (is === "foreign") return undefined;
+    return is === "ancestor" ? caller.rootId(mounted.hierarchy) : id;
   }
 
   standing(caller: Caller, mounted: MountedHierarchy, id: number): Standing {

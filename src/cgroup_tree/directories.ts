@@ -15,16 +15,17 @@ import {
 import { answer, type Seen, type TreeContext } from "./context.ts";
 import { direntsOf } from "./dirents.ts";
 import {
-  ancestorAttributes,
+  aboveEntry,
   attributesOf,
-  directoryEntry,
   entryOf,
   isEntryName,
+  nodeEntry,
   S_IFDIR,
   S_IFREG,
   statEntry,
 } from "./entries.ts";
 import { actorFor, type Identity } from "./identity.ts";
+import { MAX_DEPTH } from "./node.ts";
 import { openAs } from "./open_as.ts";
 
 const O_RDONLY = 0;
@@ -118,14 +119,16 @@ export function directoryOperations(context: TreeContext): DirectoryOperations {
 
 /** The one name that an ancestor has. Those beside it are not looked at: no time tells of them. */
 function lookUpStep(context: TreeContext, reply: Reply, seen: Seen, name: Buffer): number {
-  const { caller, mounted, standing } = seen;
+  const { mounted, viewer, standing } = seen;
   if (standing.is !== "ancestor" || standing.step === undefined) return -errno.ENOENT;
-  if (!context.stepName(seen)?.equals(name)) return -errno.ENOENT;
+  if (viewer === undefined || !context.stepName(seen)?.equals(name)) return -errno.ENOENT;
   const { step } = standing;
-  const isAncestor = context.standing(caller, mounted, step).is === "ancestor";
+  const depth = seen.depth + 1;
+  if (step !== viewer) {
+    return depth < MAX_DEPTH ? aboveEntry(reply, mounted, viewer, depth, step) : -errno.ENOENT;
+  }
   const stats = context.cgroups.withDirectory(mounted, step, (fd) => fstatSync(fd));
-  const attributes = isAncestor ? ancestorAttributes(step) : attributesOf(stats);
-  return directoryEntry(reply, mounted, step, attributes);
+  return nodeEntry(reply, { slot: mounted.slot, id: step, depth, file: 0 }, attributesOf(stats));
 }
 
 /** Makes a cgroup with the mode asked for, the caller its owner. */

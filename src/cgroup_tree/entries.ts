@@ -8,7 +8,7 @@ import { nodeIdOf } from "../vfs/node_attributes.ts";
 import { bytesOf, type Seen, type TreeContext } from "./context.ts";
 import { movesWhat } from "./decide.ts";
 import type { MountedHierarchy } from "./hierarchies.ts";
-import { localOfNode } from "./node.ts";
+import { ABOVE, type CgroupNode, localOfNode, ownerOfNode } from "./node.ts";
 
 export interface Stats {
   readonly ino: number;
@@ -114,29 +114,38 @@ function isDirectory(stats: Stats): boolean {
   return (stats.mode & S_IFMT) === S_IFDIR;
 }
 
-/** The answer for a cgroup's directory. */
-export function directoryEntry(
+/** The answer for a node. The kernel is to ask each time: the next who asks may see another one. */
+export function nodeEntry(reply: Reply, node: CgroupNode, attributes: Attributes): number {
+  return reply.entry(nodeIdOf(ownerOfNode(node), localOfNode(node)), attributes, 0, 0);
+}
+
+/** The answer for the directory `id`, `depth` steps down, above `viewer`. */
+export function aboveEntry(
   reply: Reply,
-  mounted: MountedHierarchy,
+  { slot }: MountedHierarchy,
+  viewer: number,
+  depth: number,
   id: number,
-  attributes: Attributes,
 ): number {
-  return reply.entry(nodeIdOf(id, localOfNode(mounted.slot, 0)), attributes, 0, 0);
+  return nodeEntry(reply, { slot, id: viewer, depth, file: ABOVE }, ancestorAttributes(id));
 }
 
 /** The answer for an entry of a directory that is the caller's, by what it is. */
 export function entryOf(
   { names }: TreeContext,
   reply: Reply,
-  { mounted, id }: Seen,
+  { mounted, id, depth }: Seen,
   stats: Stats,
   name: Buffer,
 ): number {
   const attributes = attributesOf(stats);
-  if (isDirectory(stats)) return directoryEntry(reply, mounted, stats.ino, attributes);
-  const number = names.numberOf(name.toString("latin1"));
-  if (number === undefined) return -errno.ENOENT;
-  return reply.entry(nodeIdOf(id, localOfNode(mounted.slot, number)), attributes, 0, 0);
+  const { slot } = mounted;
+  if (isDirectory(stats))
+    return nodeEntry(reply, { slot, id: stats.ino, depth, file: 0 }, attributes);
+  const file = names.numberOf(name.toString("latin1"));
+  return file === undefined
+    ? -errno.ENOENT
+    : nodeEntry(reply, { slot, id, depth, file }, attributes);
 }
 
 /** A name of one entry: the kernel sends no other, and no other is let through. */

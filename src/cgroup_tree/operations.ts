@@ -14,13 +14,15 @@ import { answer, type CgroupTreeOptions, TreeContext } from "./context.ts";
 import { FOREIGN } from "./decide.ts";
 import { directoryOperations } from "./directories.ts";
 import {
+  aboveEntry,
   ancestorAttributes,
   attributesOf,
   attributesOfSeen,
-  directoryEntry,
+  nodeEntry,
   S_IFDIR,
 } from "./entries.ts";
 import { fileOperations } from "./files.ts";
+import { NOTHING_DEPTH } from "./node.ts";
 
 export interface CgroupTree {
   /** For nodes of the tree. */
@@ -68,14 +70,17 @@ function topOf(context: TreeContext): CgroupTree["top"] {
         const mounted = cgroups.byName(request.name);
         const caller = mounted && callers.of(request.pid);
         if (mounted === undefined || caller === undefined) return -errno.ENOENT;
-        const { topId } = mounted;
+        const { slot, topId } = mounted;
         const standing = context.standing(caller, mounted, topId);
         if (standing === FOREIGN) return -errno.ENOENT;
-        const attributes =
-          standing.is === "ancestor"
-            ? ancestorAttributes(topId)
-            : attributesOf(fstatSync(mounted.fd));
-        return directoryEntry(reply, mounted, topId, attributes);
+        if (standing.is === "ancestor") {
+          const rootId = caller.rootId(mounted.hierarchy);
+          return rootId === undefined || standing.step === undefined
+            ? aboveEntry(reply, mounted, topId, NOTHING_DEPTH, topId)
+            : aboveEntry(reply, mounted, rootId, 0, topId);
+        }
+        const attributes = attributesOf(fstatSync(mounted.fd));
+        return nodeEntry(reply, { slot, id: topId, depth: 0, file: 0 }, attributes);
       });
     },
 

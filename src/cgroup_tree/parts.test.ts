@@ -11,7 +11,16 @@ import { direntsOf, parseDirents } from "./dirents.ts";
 import { nameOf, slotOf } from "./hierarchies.ts";
 import { KnownNumbers } from "./known_numbers.ts";
 import { FileNames, NAMES_BYTES } from "./names.ts";
-import { isCgroupNode, localOfNode, MAX_NAMES, nodeOf, SLOTS } from "./node.ts";
+import {
+  ABOVE,
+  isCgroupNode,
+  localOfNode,
+  MAX_DEPTH,
+  MAX_NAMES,
+  nodeOf,
+  ownerOfNode,
+  SLOTS,
+} from "./node.ts";
 import { PidNamespace, translateList } from "./pids.ts";
 
 const root = process.getuid?.() === 0 ? false : "needs root";
@@ -19,19 +28,21 @@ const root = process.getuid?.() === 0 ? false : "needs root";
 test("a node's parts come back from its id", () => {
   fc.assert(
     fc.property(
-      fc.integer({ min: 1, max: 2 ** 43 - 1 }),
+      fc.integer({ min: 1, max: 2 ** 42 - 1 }),
       fc.nat(SLOTS - 1),
-      fc.nat(MAX_NAMES - 1),
-      (id, slot, file) => {
-        const local = localOfNode(slot, file);
+      fc.nat(MAX_DEPTH),
+      fc.nat(ABOVE),
+      (id, slot, depth, file) => {
+        const node = { id, slot, depth, file };
+        const [owner, local] = [ownerOfNode(node), localOfNode(node)];
         assert.ok(local <= MAX_LOCAL);
-        const [low, high] = [nodeLow(id, local), nodeHigh(id)];
-        assert.ok(isCgroupNode(ownerOf(low, high), localOf(low)));
-        assert.deepEqual(nodeOf(ownerOf(low, high), localOf(low)), { id, slot, file });
+        const [low, high] = [nodeLow(owner, local), nodeHigh(owner)];
+        assert.ok(isCgroupNode(ownerOf(low, high)));
+        assert.deepEqual(nodeOf(ownerOf(low, high), localOf(low)), node);
+        assert.ok(!isCgroupNode(id), "a container's key");
       },
     ),
   );
-  assert.ok(!isCgroupNode(0, MAX_LOCAL) && !isCgroupNode(77, 1));
 });
 
 test("names have one number in every thread, and are found by it", () => {

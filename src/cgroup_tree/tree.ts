@@ -63,6 +63,17 @@ export class Cgroups {
     return found;
   }
 
+  /** All cgroups from the topmost down to `id`; empty if they can't be found. */
+  chainTo(mounted: MountedHierarchy, id: number): number[] {
+    const chain = [id];
+    for (let up = id; up !== mounted.topId; chain.push(up)) {
+      const parent = this.parentOf(mounted, up);
+      if (parent === undefined) return [];
+      up = parent;
+    }
+    return chain.toReversed();
+  }
+
   /** The last name of a cgroup's path at this moment, as bytes; `undefined` if it is gone. */
   nameOf(mounted: MountedHierarchy, id: number): Buffer | undefined {
     try {

@@ -34,7 +34,7 @@ export function dispatch({ files, tree, late, slow }: DispatchOptions): Operatio
     return (request, reply) => {
       const owner = ownerOf(request.nodeLow, request.nodeHigh);
       const local = localOf(request.nodeLow);
-      const inTree = isCgroupNode(owner, local);
+      const inTree = isCgroupNode(owner);
       if (!inTree && !(owner === 0 && local === CGROUP && ofTop !== undefined)) {
         return ofFiles?.(request, reply) ?? -errno.ENOSYS;
       }

@@ -10,7 +10,7 @@
 import { isCgroupNode } from "../cgroup_tree/node.ts";
 import type { RequestHeader } from "../fuse/operations.ts";
 import { Opcode } from "../fuse/wire/abi.ts";
-import { localOf, ownerOf } from "../vfs/node_id.ts";
+import { ownerOf } from "../vfs/node_id.ts";
 import type { Backlog } from "./backlog.ts";
 
 /** So many requests between two looks at the queue, while nobody waits. */
@@ -125,7 +125,7 @@ export class Turns {
   #keyOf(nodeLow: number, nodeHigh: number, pid: number): number {
     if (++this.#sinceClock >= CLOCK_EVERY) this.#lookAtClock();
     const owner = ownerOf(nodeLow, nodeHigh);
-    if (owner !== 0 && !isCgroupNode(owner, localOf(nodeLow))) return owner;
+    if (owner !== 0 && !isCgroupNode(owner)) return owner;
     let key = this.#known.get(pid);
     if (key === undefined) this.#known.set(pid, (key = this.#options.callerOf(pid)));
     return key;
