@@ -32,8 +32,7 @@ export function treeOf(mountpoint: string, name: string, container: Container): 
   return { name, top, own: join(top, path), realTop, realOwn: join(realTop, path) };
 }
 
-/** In emulation, where a process costs 20 ms and no time means anything. */
-export const isEmulated: boolean = Number(process.env["LXCFS_TEST_PATIENCE"] ?? 1) > 1;
+export { isEmulated } from "../support/wait.ts";
 
 /** How long a server may take to come up, in emulation on a busy machine. */
 const START_MS = 90_000;

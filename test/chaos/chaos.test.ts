@@ -5,6 +5,7 @@ import { lineOf, suffer } from "./fault.ts";
 import { FAULTS } from "./faults.ts";
 import { slowness } from "./slowness.ts";
 import { Stage } from "./stage.ts";
+import { clockJumps } from "./surrounding_faults.ts";
 
 let stage: Stage;
 
@@ -13,7 +14,8 @@ before(async () => {
 });
 after(() => stage.clear());
 
-for (const fault of FAULTS) {
+// The clock has a file of its own, for it can only be set in a virtual machine.
+for (const fault of FAULTS.filter((each) => each !== clockJumps)) {
   void test(`${fault.name}: ${fault.what}`, { skip: fault.whyNot?.() ?? false }, async () => {
     const outcome = await suffer(stage, fault, slowness);
     console.log(lineOf(outcome));

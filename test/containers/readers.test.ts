@@ -104,7 +104,8 @@ void describe("readers", { skip: whyNoMounts() }, () => {
   });
 
   void test("seeking to the end and from there", () => {
-    // As on the kernel's own: the end is where stat puts it, and nothing is read there.
+    // As on the kernel's own: the end is where stat puts it, and nothing is read there. Read from the
+    // start again a text is a new one, so no more of it is compared than stands still ("cpu ").
     const program = `
       sysopen my $f, $ARGV[0], 0 or die $!;
       sub get { my $got = ""; sysread $f, $got, $_[0]; $got }
@@ -113,9 +114,9 @@ void describe("readers", { skip: whyNoMounts() }, () => {
       my $after = get(100);
       sysseek $f, 5, 0; my $middle = get(100);
       sysseek $f, -3, 1; my $again = get(3);
-      sysseek $f, 0, 0; my $start = get(9);
+      sysseek $f, 0, 0; my $start = get(4);
       print join " ", $end >= length $whole, length $after, $middle eq substr($whole, 5, 100),
-        $again eq substr($whole, 102, 3), $start eq substr($whole, 0, 9);`;
+        $again eq substr($whole, 102, 3), $start eq substr($whole, 0, 4);`;
     for (const file of ["proc/cpuinfo", "proc/meminfo", "proc/stat"]) {
       const said = run(["perl", "-e", program, path(file)]).trim();
       assert.equal(said, "1 0 1 1 1", file);

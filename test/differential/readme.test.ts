@@ -119,8 +119,11 @@ void describe("the README's table about LXCFS", { skip: whyNoPeer() }, () => {
     "Mapped, Dirty, Writeback, AnonHugePages on v2",
     async () => {
       // A program that was written in the container is mapped by it.
-      const script = 'cp "$(command -v busybox)" /tmp/$$.b && /tmp/$$.b sleep 1000 & wait';
-      const init = ["sh", "-c", script];
+      const directory = mkdtempSync(join(tmpdir(), "lxcfs-mapped-"));
+      guardWith(`rm -rf '${directory}'`);
+      const script =
+        'own=$(mktemp -p "$0") && cp "$(command -v sleep)" "$own" && chmod 700 "$own" && "$own" 1000';
+      const init = ["sh", "-c", script, directory];
       const [theirs, own] = await both({ limits: { memoryBytes: 64 * MIB }, init });
       await waitFor("it is mapped", () => (meminfo(own).get("Mapped") ?? 0) > 0);
       for (const name of ["Mapped", "Dirty", "Writeback", "AnonHugePages"]) {

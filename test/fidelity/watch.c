@@ -20,13 +20,19 @@
 
 #define COLUMNS 10
 #define MOST_CPUS 1024
+#define MOST_READERS 16
 
 /* What has been seen of each counter by anybody who has finished reading it. */
 struct seen {
   _Atomic long long column[COLUMNS], uptime, idle, processes, reads;
+  /* How often anybody found that the row of a CPU is not there. */
+  _Atomic long long absent[MOST_CPUS];
+  /* Whether a reader has a text that it has not yet looked through for that. */
+  _Atomic int reading[MOST_READERS];
 };
 
 static struct seen *seen;
+static int own_number;
 static char text[1 << 20];
 
 static int read_file(const char *path, int *kept) {
@@ -46,15 +52,38 @@ static void judge(_Atomic long long *known, long long before, long long now, con
   }
 }
 
-/* The rows of the CPUs that a reader saw last: one that goes and comes back begins anew. */
-static long long rows[MOST_CPUS][COLUMNS];
+/*
+ * The rows of the CPUs that this reader saw last, and how often they had been found absent before:
+ * one that goes and comes back begins anew, even if only another reader saw it gone.
+ */
+static long long rows[MOST_CPUS][COLUMNS], absent_before[MOST_CPUS];
 static int row_count;
+
+/* Notes which rows a text has not got, before anything in it is judged. */
+static void note_absent(void) {
+  int cpus = 0;
+  for (const char *at = text; (at = strstr(at, "\ncpu")) != NULL; at++) cpus++;
+  for (int cpu = cpus; cpu < MOST_CPUS; cpu++) atomic_fetch_add(&seen->absent[cpu], 1);
+}
+
+/* Whether a row was gone since this reader saw it: others may be about to say so. */
+static int was_absent(int cpu) {
+  for (int reader = 0; reader < MOST_READERS; reader++)
+    while (atomic_load(&seen->reading[reader])) usleep(1000);
+  return atomic_load(&seen->absent[cpu]) != absent_before[cpu];
+}
 
 static void look_at_stat(const char *path, int *fd) {
   long long before[COLUMNS], total[COLUMNS] = {0}, sum[COLUMNS] = {0}, processes_before;
   for (int i = 0; i < COLUMNS; i++) before[i] = atomic_load(&seen->column[i]);
   processes_before = atomic_load(&seen->processes);
-  if (!read_file(path, fd)) {
+  long long absent_now[MOST_CPUS];
+  for (int cpu = 0; cpu < MOST_CPUS; cpu++) absent_now[cpu] = atomic_load(&seen->absent[cpu]);
+  atomic_store(&seen->reading[own_number], 1);
+  int is_read = read_file(path, fd);
+  if (is_read) note_absent();
+  atomic_store(&seen->reading[own_number], 0);
+  if (!is_read) {
     printf("%s cannot be read\n", path);
     return;
   }
@@ -76,12 +105,13 @@ static void look_at_stat(const char *path, int *fd) {
       if (is_total) total[i] = row[i];
       else sum[i] += row[i];
       if (is_total || cpu >= MOST_CPUS) continue;
-      if (cpu < row_count && row[i] < rows[cpu][i])
+      if (cpu < row_count && row[i] < rows[cpu][i] && !was_absent(cpu))
         printf("cpu%d column %d fell from %lld to %lld\n", cpu, i, rows[cpu][i], row[i]);
       rows[cpu][i] = row[i];
     }
   }
   row_count = cpus;
+  memcpy(absent_before, absent_now, sizeof absent_before);
   if (cpus == 0) printf("no CPU in it\n");
   for (int i = 0; i < COLUMNS; i++) {
     judge(&seen->column[i], before[i], total[i], "column", i);
@@ -101,6 +131,7 @@ static void look_at_uptime(const char *path, int *fd) {
 }
 
 static void read_on(const char *directory, int number, useconds_t period) {
+  own_number = number;
   char stat[4096], uptime[4096];
   int stat_fd = -1, uptime_fd = -1;
   snprintf(stat, sizeof stat, "%s/stat", directory);
@@ -125,11 +156,11 @@ int main(int argc, char **argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (argc < 3 || seen == MAP_FAILED) return 2;
-  pid_t readers[16];
+  pid_t readers[MOST_READERS];
   int count = 0;
   puts("ready");
   fflush(stdout);
-  for (; count < argc - 2 && count < 16; count++)
+  for (; count < argc - 2 && count < MOST_READERS; count++)
     if ((readers[count] = fork()) == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       read_on(argv[1], count, (useconds_t)atol(argv[count + 2]));

@@ -11,6 +11,9 @@ export function sleepSync(ms: number): void {
 /** How many times longer than on an ordinary machine things may take: in emulation, for example. */
 const patience = Number(process.env["LXCFS_TEST_PATIENCE"] ?? 1);
 
+/** Whether this machine is emulated: figures that were promised for real hardware say nothing here. */
+export const isEmulated: boolean = patience > 1;
+
 /** A limit on time that fits this machine. */
 export function patient(timeoutMs: number): number {
   return timeoutMs * patience;

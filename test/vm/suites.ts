@@ -3,7 +3,7 @@
  * else; the others run on the host too, and here once more on kernels and layouts it does not have.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { GuestFiles } from "./guest_files.ts";
 import type { Layout } from "./layout.ts";
 import { repository } from "./repository.ts";
@@ -20,8 +20,8 @@ export interface GuestSuite {
   readonly short?: readonly string[];
   /** Longest time its files may take in one process, in emulation. */
   readonly timeoutSeconds: number;
-  /** Its files run in a process each: their hooks are the process's, or they take their server down. */
-  readonly apart?: boolean;
+  /** Files that run in a process each: their hooks are the process's, or they take their server down. */
+  readonly apart?: Files;
 }
 
 /** The same on all layouts. */
@@ -40,6 +40,7 @@ export const guestSuites: readonly GuestSuite[] = [
     },
     short: ["layout", "lxc", "oci"],
     timeoutSeconds,
+    apart: ["nspawn_unit"],
   },
   {
     name: "containers",
@@ -57,9 +58,11 @@ export const guestSuites: readonly GuestSuite[] = [
     files: { ...onAll("none"), v2: ["attach", "command", "heal"] },
     timeoutSeconds,
   },
+  { name: "chaos", files: { ...onAll("none"), v2: ["clock"] }, timeoutSeconds },
   { name: "cgroup_tree", files: onAll("none"), timeoutSeconds },
-  { name: "daemon", files: onAll("none"), timeoutSeconds, apart: true },
-  { name: "fuse", files: onAll("none"), timeoutSeconds, apart: true },
+  { name: "explain", files: onAll("none"), timeoutSeconds },
+  { name: "daemon", files: onAll("none"), timeoutSeconds, apart: "all" },
+  { name: "fuse", files: onAll("none"), timeoutSeconds, apart: "all" },
 ];
 
 /** The layouts that the short form boots. */
@@ -93,9 +96,15 @@ export function guestFiles(wanted: Wanted): GuestFiles[] {
   );
 }
 
-function groups(suite: GuestSuite, paths: string[]): string[][] {
-  if (suite.apart === true) return paths.map((path) => [path]);
-  return paths.length === 0 ? [] : [paths];
+/** What runs in one process. */
+function groups({ apart = "none" }: GuestSuite, paths: string[]): string[][] {
+  const together = paths.filter((path) => !has(apart, basename(path, ".test.js")));
+  const alone = paths.filter((path) => !together.includes(path)).map((path) => [path]);
+  return together.length === 0 ? alone : [together, ...alone];
+}
+
+function has(files: Files, name: string): boolean {
+  return files === "all" || files.includes(name);
 }
 
 /** The built test files of a suite, as paths below the project. */
@@ -113,6 +122,5 @@ function filesOf(suite: GuestSuite, layout: Layout, wanted: Wanted): string[] {
 function isWanted(name: string, suite: GuestSuite, layout: Layout, wanted: Wanted): boolean {
   if (wanted.files.length > 0) return wanted.files.includes(name);
   if (wanted.short) return suite.short?.includes(name) === true;
-  const files = wanted.every || wanted.suites.length > 0 ? "all" : suite.files[layout];
-  return files === "all" || files.includes(name);
+  return has(wanted.every || wanted.suites.length > 0 ? "all" : suite.files[layout], name);
 }
