@@ -195,6 +195,7 @@ void test("whatever the kernel says: nothing negative, nothing wrapped, no part 
         ordered(part, "MemTotal");
       }
       assert.ok(get("MemFree") + get("Cached") <= total);
+      assert.equal(get("Slab"), get("SReclaimable") + get("SUnreclaim"));
       assert.ok(get("SwapTotal") <= kib.SwapTotal * 1024);
     }),
     { numRuns: 500 },

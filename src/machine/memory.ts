@@ -62,10 +62,11 @@ export function meminfoFields(
   const shmem = Math.min(stat.shmem, cached);
   const reclaimable = stat.activeFile + stat.inactiveFile + stat.slabReclaimable;
   const swap = swapOf(reading, host, policy);
+  // Slabs are told by the byte and shown in KiB: what is shown must add up, and be no more than all.
+  const slabReclaimable = wholeKib(Math.min(stat.slabReclaimable, total));
   // v1 tells the kernel's memory only as one sum; slabs are the bulk of it.
-  const slabUnreclaimable = stat.slabUnreclaimable + unsortedKernelBytes(stat);
-  // Slabs are told by the byte and shown in KiB: what is shown must add up.
-  const slab = wholeKib(stat.slabReclaimable) + wholeKib(slabUnreclaimable);
+  const otherSlab = stat.slabUnreclaimable + unsortedKernelBytes(stat);
+  const slabUnreclaimable = wholeKib(Math.min(otherSlab, total - slabReclaimable));
   // The kernel charges no cgroup for what was locked: it is at most what cannot be evicted.
   const mlocked = Math.min(stat.unevictable, host("Mlocked") ?? 0);
   const fields = new Map([
@@ -93,9 +94,9 @@ export function meminfoFields(
     ["AnonPages", stat.anon],
     ["Mapped", stat.fileMapped],
     ["Shmem", shmem],
-    ["KReclaimable", stat.slabReclaimable],
-    ["Slab", slab],
-    ["SReclaimable", stat.slabReclaimable],
+    ["KReclaimable", slabReclaimable],
+    ["Slab", slabReclaimable + slabUnreclaimable],
+    ["SReclaimable", slabReclaimable],
     ["SUnreclaim", slabUnreclaimable],
     ["KernelStack", stat.kernelStack],
     ["ShadowCallStack", 0],

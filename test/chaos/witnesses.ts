@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { Container } from "../support/container.ts";
 import { lxcfsCommand } from "../support/project.ts";
 import { run } from "../support/run.ts";
+import { patient } from "../support/wait.ts";
 import type { Expectation } from "./judge.ts";
 import type { Testimony } from "./witness.ts";
 
@@ -81,7 +82,7 @@ export class Witnesses {
           const pid = String(container.initPid);
           const argv = [lxcfsCommand, "attach", pid, "--mountpoint", mountpoint];
           // Its limit is for a machine that is not busy with other tests.
-          run([...argv, "--timeout", "25"]);
+          run([...argv, "--timeout", String(patient(25))]);
         }
         const expectation = { memoryKb: memoryBytes >> 10, cpus: availableParallelism() };
         witnesses.#all.push(new Witness(container, expectation));
