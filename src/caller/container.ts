@@ -96,7 +96,7 @@ export class Container {
     const goesOn = known !== undefined && !known.isInit && !found.isInit;
     const startTicks = goesOn ? Math.min(known.startTicks, found.startTicks) : found.startTicks;
     this.#leader = { ...found, startTicks };
-    this.#alive = new HeldFile(`${this.#procRoot}/${found.pid}/stat`);
+    this.#alive = new HeldFile(`${this.#procRoot}/${found.pid}/stat`, { onlyThisOne: true });
     this.#alive.read();
     return this.#leader;
   }

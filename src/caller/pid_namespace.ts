@@ -6,6 +6,7 @@
  */
 import { readdirSync } from "node:fs";
 import { parseProcessStatus } from "../host/proc_status.ts";
+import { opening } from "../sys/exhaustion.ts";
 import { inodeOf, ioctlNumber } from "../sys/native.ts";
 import { tryReadFile } from "../sys/read.ts";
 import type { HostPid, PidNamespaceId } from "../sys/ids.ts";
@@ -65,7 +66,7 @@ function initAmongAncestors(
 }
 
 function initAnywhere(procRoot: string, namespace: PidNamespaceId): HostPid | undefined {
-  for (const name of readdirSync(procRoot)) {
+  for (const name of opening(() => readdirSync(procRoot))) {
     const pid = Number(name);
     if (!(pid > 0) || pidNamespaceOf(procRoot, pid) !== namespace) continue;
     const text = tryReadFile(`${procRoot}/${pid}/status`);

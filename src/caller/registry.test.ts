@@ -59,7 +59,7 @@ test("containers that have ended do not stay", () => {
 
 test("those unused for longest give their descriptors back when there are too many", () => {
   let tooMany = false;
-  const { registry, at } = registryOf(4096, { count: () => (tooMany ? 3 : 1), most: 1.5 });
+  const { registry, at } = registryOf(4096, { count: () => (tooMany ? 3 : 1), most: () => 1.5 });
   const before = openDescriptors();
   const containers = Array.from({ length: 40 }, (_, i) => at(make(`many${i}`)));
   for (const each of containers) assert.ok(each.cgroups.pressure("memory"));

@@ -8,6 +8,7 @@ import { openContainerCgroups } from "../cgroup/container.ts";
 import type { CgroupLayout } from "../cgroup/layout.ts";
 import { cgroupDirectory, cgroupId, cgroupPaths, directoryId } from "../cgroup/paths.ts";
 import type { CgroupPaths, Hierarchy } from "../cgroup/types.ts";
+import { opening } from "../sys/exhaustion.ts";
 import { closeFd, openByHandle } from "../sys/native.ts";
 import type { HostPid } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
@@ -29,8 +30,8 @@ export interface RegistryOptions {
 export interface DescriptorBound {
   /** Descriptors that the process has. */
   readonly count: () => number;
-  /** How many it should have at most. */
-  readonly most: number;
+  /** How many it should have at most: what limits it may be changed while it runs. */
+  readonly most: () => number;
 }
 
 /** Descriptors are counted once in so many uses of containers: that costs a system call. */
@@ -134,7 +135,7 @@ export class ContainerRegistry {
     const { size } = this.#byKey;
     this.#usesUntilCount = COUNT_EVERY;
     const open = descriptors?.count() ?? 0;
-    const most = descriptors?.most ?? Infinity;
+    const most = descriptors?.most() ?? Infinity;
     this.#crowded = size > maxContainers / 2 || open > most / 2;
     let giveBack = open > most ? Math.ceil(size * GIVE_BACK) : 0;
     for (const [key, container] of this.#byKey) {
@@ -194,7 +195,7 @@ function directoryByHandle(top: string, id: number, procRoot: string): string | 
   let topFd = -1;
   let fd = -1;
   try {
-    topFd = openSync(top, "r");
+    topFd = opening(() => openSync(top, "r"));
     fd = openByHandle(topFd, id);
     const directory = readlinkSync(`${procRoot}/self/fd/${fd}`);
     return directoryId(directory) === id ? directory : undefined;
@@ -212,7 +213,7 @@ function directoryByWalk(top: string, id: number): string | undefined {
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
     try {
       if (statSync(directory).ino === id) return directory;
-      for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      for (const entry of opening(() => readdirSync(directory, { withFileTypes: true }))) {
         if (entry.isDirectory()) pending.push(`${directory}/${entry.name}`);
       }
     } catch {
@@ -227,7 +228,7 @@ function firstMembers(directory: string): string[] {
   const own = tryReadFile(`${directory}/cgroup.procs`)?.trim();
   if (own) return own.split("\n");
   try {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    for (const entry of opening(() => readdirSync(directory, { withFileTypes: true }))) {
       if (!entry.isDirectory()) continue;
       const members = firstMembers(`${directory}/${entry.name}`);
       if (members.length > 0) return members;

@@ -11,6 +11,7 @@ import type { Hierarchy } from "../cgroup/types.ts";
 import { parseMountinfo } from "../host/mountinfo.ts";
 import { statusNumber } from "../host/proc_status.ts";
 import type { Clock } from "../sys/clock.ts";
+import { opening } from "../sys/exhaustion.ts";
 import { HeldFile } from "../sys/held_file.ts";
 import type { HostPid, PidNamespaceId } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
@@ -179,13 +180,16 @@ export class CallerResolver {
     let init: HostPid | undefined;
     if (id !== this.#hostNamespace) {
       try {
-        fd = openSync(`${procRoot}/${member}/ns/pid`, "r");
+        fd = opening(() => openSync(`${procRoot}/${member}/ns/pid`, "r"));
         init = initOfPidNamespace(procRoot, fd, member as HostPid);
       } catch {
         // The member is gone already; the next caller of this namespace will do.
       }
     }
-    const initCgroup = init === undefined ? undefined : new HeldFile(`${procRoot}/${init}/cgroup`);
+    const initCgroup =
+      init === undefined
+        ? undefined
+        : new HeldFile(`${procRoot}/${init}/cgroup`, { onlyThisOne: true });
     const namespace: KnownNamespace = {
       fd,
       init,

@@ -3,5 +3,5 @@ import { HeldFile } from "../sys/held_file.ts";
 
 /** Not for `cgroup.procs`, `cgroup.threads` and `tasks`. */
 export function cgroupFile(path: string): HeldFile {
-  return new HeldFile(path, true);
+  return new HeldFile(path, { oneRecord: true });
 }

@@ -6,6 +6,7 @@
  */
 import { readdirSync, statSync } from "node:fs";
 import { Scanner } from "../host/scanner.ts";
+import { opening } from "../sys/exhaustion.ts";
 import { tryReadFile } from "../sys/read.ts";
 
 /** No container has more; a runaway tree must not hold up a reader. */
@@ -44,7 +45,7 @@ export function subdirectories(directory: string): string[] {
     // A cgroup directory has two links and one for each directory in it: without any, its fifty
     // files need not be listed. Other filesystems (captured trees) may always say 1.
     if (statSync(directory).nlink === 2) return [];
-    return readdirSync(directory, { withFileTypes: true })
+    return opening(() => readdirSync(directory, { withFileTypes: true }))
       .filter((entry) => entry.isDirectory())
       .map((entry) => `${directory}/${entry.name}`);
   } catch {

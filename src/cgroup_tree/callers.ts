@@ -8,6 +8,7 @@ import type { CgroupLayout } from "../cgroup/layout.ts";
 import { cgroupDirectory, cgroupPaths } from "../cgroup/paths.ts";
 import type { Hierarchy } from "../cgroup/types.ts";
 import { readMountinfo } from "../host/mountinfo.ts";
+import { opening } from "../sys/exhaustion.ts";
 import type { HostPid } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
 import { isContained, ownRootOf, type Place } from "./decide.ts";
@@ -152,7 +153,7 @@ export class Callers {
     const { procRoot } = this.#options;
     let fd = -1;
     try {
-      fd = openSync(`${procRoot}/${tid}/ns/pid`, "r");
+      fd = opening(() => openSync(`${procRoot}/${tid}/ns/pid`, "r"));
       return initOfPidNamespace(procRoot, fd, tid as HostPid);
     } catch {
       return undefined;

@@ -5,6 +5,7 @@
 import { fstatSync, openSync } from "node:fs";
 import type { CgroupLayout } from "../cgroup/layout.ts";
 import type { Hierarchy } from "../cgroup/types.ts";
+import { opening } from "../sys/exhaustion.ts";
 
 export interface MountedHierarchy {
   readonly hierarchy: Hierarchy;
@@ -61,7 +62,7 @@ export function openHierarchies(layout: CgroupLayout): MountedHierarchy[] {
     const slot = slotOf(hierarchy);
     if (slot < 0) continue;
     try {
-      const fd = openSync(hierarchy.mountPoint, "r");
+      const fd = opening(() => openSync(hierarchy.mountPoint, "r"));
       opened.push({ hierarchy, slot, name: nameOf(hierarchy), fd, topId: fstatSync(fd).ino });
     } catch {
       // Not mounted any more.

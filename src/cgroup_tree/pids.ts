@@ -5,6 +5,7 @@
  * NSpid of `/proc/<pid>/status` (known_numbers.ts).
  */
 import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { opening } from "../sys/exhaustion.ts";
 import { closeFd, ioctlNumber } from "../sys/native.ts";
 import type { KnownNumbers, Numbers } from "./known_numbers.ts";
 
@@ -33,7 +34,7 @@ export class PidNamespace {
   constructor(procRoot: string, tid: number, known: KnownNumbers, ioctl?: boolean) {
     this.#procRoot = procRoot;
     this.#known = known;
-    this.#fd = openSync(`${procRoot}/${tid}/ns/pid`, "r");
+    this.#fd = opening(() => openSync(`${procRoot}/${tid}/ns/pid`, "r"));
     this.#id = fstatSync(this.#fd).ino;
     this.#ioctl = ioctl ?? ioctlNumber(this.#fd, NS_GET_PID_IN_PIDNS, tid) > 0;
     this.#level = this.#ioctl ? 0 : (known.of(tid)?.numbers.length ?? 1) - 1;
@@ -57,7 +58,7 @@ export class PidNamespace {
       const hostPid = ioctlNumber(this.#fd, NS_GET_PID_FROM_PIDNS, pid);
       return hostPid > 0 ? hostPid : undefined;
     }
-    for (const name of readdirSync(this.#procRoot)) {
+    for (const name of opening(() => readdirSync(this.#procRoot))) {
       const process = Number(name);
       if (!(process > 0)) continue;
       if (this.toInside(process) === pid) return process;
@@ -79,7 +80,7 @@ export class PidNamespace {
     if (known !== undefined) return known;
     let fd = -1;
     try {
-      fd = openSync(`${this.#procRoot}/${pid}/ns/pid`, "r");
+      fd = opening(() => openSync(`${this.#procRoot}/${pid}/ns/pid`, "r"));
       if (fstatSync(fd).ino !== space) return false;
       const inside = ancestorId(fd, numbers.length - 1 - this.#level) === this.#id;
       this.#inside.set(space, inside);
@@ -109,7 +110,7 @@ function ancestorId(namespaceFd: number, depth: number): number | undefined {
 
 function threadsOf(procRoot: string, process: number): number[] {
   try {
-    return readdirSync(`${procRoot}/${process}/task`).map(Number);
+    return opening(() => readdirSync(`${procRoot}/${process}/task`)).map(Number);
   } catch {
     return [];
   }

@@ -8,10 +8,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const role = ROLES.find((known) => known === args[0]);
   if (role === undefined) throw new UsageError(`serve takes one of ${ROLES.join(", ")}`);
   const server = new Server(configFromEnvironment(process.env), role, version());
-  const fail = (thrown: unknown): never =>
-    server.fail(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
-  process.on("uncaughtException", fail);
-  process.on("unhandledRejection", fail);
+  const uncaught = (thrown: unknown): void => server.uncaught(thrown);
+  process.on("uncaughtException", uncaught);
+  process.on("unhandledRejection", uncaught);
   try {
     await server.start();
   } catch (error) {

@@ -88,7 +88,7 @@ export function createWorld(view: ViewConfig, state: SharedState): ContainerWorl
     root: "",
     pageBytes: host.pageBytes,
     maxContainers: MAX_CONTAINERS,
-    descriptors: { count: openDescriptors, most: descriptorLimit() * DESCRIPTOR_SHARE },
+    descriptors: { count: openDescriptors, most: () => descriptorLimit() * DESCRIPTOR_SHARE },
   });
   const resolver = new CallerResolver({
     procRoot: "/proc",
@@ -149,7 +149,14 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
       noteSizes();
     },
   });
-  const callerOf = (pid: number): number => world.resolver.resolve(pid)?.key ?? 0;
+  const callerOf = (pid: number): number => {
+    try {
+      return world.resolver.resolve(pid)?.key ?? 0;
+    } catch {
+      // Only an order depends on it; the request itself finds out what is wrong.
+      return 0;
+    }
+  };
   if (!view.cgroupTree) return { operations: files, callerOf };
   const tree = cgroupTreeOf({
     procRoot: "/proc",

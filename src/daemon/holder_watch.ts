@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import type { Logger } from "../sys/log.ts";
+import { spares } from "../sys/spares.ts";
 import { CONFIG_VARIABLE, type DaemonConfig } from "./config.ts";
 import type { HostNamespace } from "./host_namespace.ts";
 
@@ -21,6 +22,8 @@ const SUPERVISOR_MS = 1500;
  * would take its own start for failed.
  */
 const SYSTEMD_MS = 30_000;
+/** Descriptors that starting a process takes for a while. */
+const HOLDER_DESCRIPTORS = 8;
 /** Time until another try, should the new holder fail. */
 const RETRY_MS = 10_000;
 
@@ -48,6 +51,7 @@ function startHolder(config: DaemonConfig, host: HostNamespace, log: Logger): vo
   const program = resolve(process.argv[1] ?? "");
   const fds = { fuseFd: 3, stateFd: 4, cachedFd: config.cachedFd < 0 ? -1 : 5, lockFd: -1 };
   const handed = [config.fuseFd, config.stateFd, ...(config.cachedFd < 0 ? [] : [config.cachedFd])];
+  spares.give(HOLDER_DESCRIPTORS);
   const child = host.inside(() =>
     spawn(process.execPath, [program, "hold"], {
       stdio: [...stdio, ...handed],
@@ -55,6 +59,11 @@ function startHolder(config: DaemonConfig, host: HostNamespace, log: Logger): vo
       env: { ...process.env, [CONFIG_VARIABLE]: JSON.stringify({ ...config, ...fds }) },
     }),
   );
-  child.on("error", (error) => log.error("cannot start a holder", { cause: error.message }));
-  child.on("exit", () => setTimeout(() => startHolder(config, host, log), RETRY_MS));
+  const again = (): void => void setTimeout(() => startHolder(config, host, log), RETRY_MS);
+  child.once("error", (error) => {
+    log.error("cannot start a holder", { cause: error.message });
+    // One that was never started does not end.
+    if (child.pid === undefined) again();
+  });
+  child.once("exit", again);
 }

@@ -3,8 +3,8 @@
  * library: all numbers already stand in shared memory, where they outlive the process, and a registry
  * of a library would be a second set of them that does not.
  */
-import { readdirSync } from "node:fs";
 import { keyToName, type ContainerKey } from "../caller/container_key.ts";
+import { openDescriptors } from "../sys/descriptors.ts";
 import { cacheSizes } from "./cache_sizes.ts";
 import { type Counters, LATENCY_BOUNDS_US, RESULTS } from "./counters.ts";
 import { historyOf, openFilesOf } from "./filesystem_memory.ts";
@@ -26,6 +26,12 @@ const WORD_METRICS: readonly (readonly [StateWord, string, Kind, string])[] = [
   ["mountsAdopted", "mounts_adopted_total", "counter", "Mounts taken over from another server."],
   ["mountsHealed", "mounts_healed_total", "counter", "Dead mounts replaced in containers."],
   ["refusedCalls", "refused_calls_total", "counter", "System calls refused to serving threads."],
+  [
+    "descriptorShortages",
+    "descriptor_shortages_total",
+    "counter",
+    "Times that no descriptor was free and some were given back.",
+  ],
   ["hostView", "host_view", "gauge", "Whether all callers are shown the host's values."],
   ["startSeconds", "start_time_seconds", "gauge", "When the mount was made, Unix time."],
 ];
@@ -94,7 +100,7 @@ export function metricsText(state: SharedState, counters: Counters, workers: num
     [{}, process.memoryUsage.rss()],
   ]);
   page.metric("open_fds", "gauge", "Open descriptors of the server process.", [
-    [{}, readdirSync("/proc/self/fd").length],
+    [{}, openDescriptors()],
   ]);
   return page.text;
 }

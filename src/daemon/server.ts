@@ -5,8 +5,11 @@
  */
 import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { errnoOf } from "../sys/errno.ts";
+import { canGive, isExhaustion, onShortage } from "../sys/exhaustion.ts";
 import { exitNow, setInherit } from "../sys/native.ts";
 import { Logger } from "../sys/log.ts";
+import { spares } from "../sys/spares.ts";
 import { ensureCacheSizes } from "./cache_sizes.ts";
 import { CachedConnection, isCachedServed } from "./cached_connection.ts";
 import { Backlog, ensureBacklog } from "./backlog.ts";
@@ -61,8 +64,10 @@ export class Server {
     this.#role = role;
     this.#version = version;
     this.#log = new Logger(config.logLevel);
+    canGive(() => spares.give());
     this.#host = HostNamespace.leave(config.view, this.#log);
     this.#state = openState(config.stateFd);
+    onShortage(() => this.#state.add("descriptorShortages"));
     // What we start must not keep the connection open; the holder's own descriptors stay as they are.
     setInherit(config.fuseFd, false);
     setInherit(config.stateFd, false);
@@ -134,6 +139,16 @@ export class Server {
     }
     // A thread may wait in the kernel: an ordinary exit would wait for it.
     exitNow(1);
+  }
+
+  /**
+   * Something threw and nobody caught it. What the main thread does for want of descriptors it does
+   * not do this time, and another time again; readers get their answers meanwhile.
+   */
+  uncaught(thrown: unknown): void {
+    const cause = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    if (!this.#ready || !isExhaustion(errnoOf(thrown))) this.fail(cause);
+    this.#log.warn("no descriptor was free", { cause });
   }
 
   /** Loaded while the threads start; begun once one of them serves. */

@@ -64,6 +64,8 @@ const WORDS = [
   "refusedCalls",
   /** `startSeconds` on CLOCK_MONOTONIC. */
   "startMonotonicSeconds",
+  /** Times that a thread found no descriptor free and gave some back. */
+  "descriptorShortages",
 ] as const;
 export type StateWord = (typeof WORDS)[number];
 

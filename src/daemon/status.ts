@@ -29,6 +29,8 @@ export interface Status {
   readonly workerDeaths: number;
   /** System calls that serving threads were refused: a mistake of ours, or an intruder. */
   readonly refusedCalls: number;
+  /** Times that no descriptor was free and some were given back: the limit is too low. */
+  readonly descriptorShortages: number;
   readonly requests: Readonly<Record<string, FileCounts>>;
   /** Reads by container (its directory below `containers/`), of those that read most. */
   readonly readers: Readonly<Record<string, number>>;
@@ -65,6 +67,7 @@ export function statusOf(
     deadlineMisses: state.get("deadlineMisses"),
     workerDeaths: state.get("workerDeaths"),
     refusedCalls: state.get("refusedCalls"),
+    descriptorShortages: state.get("descriptorShortages"),
     requests: Object.fromEntries(counters.byFile()),
     readers: Object.fromEntries(
       topReaders(state).map(([key, reads]) => [keyToName(key as ContainerKey), reads]),

@@ -13,6 +13,7 @@ import {
   type PressureTrigger,
 } from "../machine/pressure_trigger.ts";
 import { errno, errnoOf } from "../sys/errno.ts";
+import { opening } from "../sys/exhaustion.ts";
 import { POLL } from "../sys/native.ts";
 import { tryReadFile } from "../sys/read.ts";
 import { ALWAYS_READY, type NodeEvents } from "../vfs/node_events.ts";
@@ -116,7 +117,7 @@ export function pressurePath(
 
 /** Registers a trigger. @returns the descriptor that carries it @throws what the kernel says */
 export function armTrigger(path: string, trigger: PressureTrigger): number {
-  const fd = openSync(path, "r+");
+  const fd = opening(() => openSync(path, "r+"));
   try {
     writeSync(fd, formatPressureTrigger(trigger));
     return fd;

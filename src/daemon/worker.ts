@@ -6,7 +6,9 @@ import { availableParallelism } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { monotonicMs } from "../sys/clock.ts";
 import { Logger } from "../sys/log.ts";
+import { canGive, onShortage } from "../sys/exhaustion.ts";
 import { POLL, pollFd } from "../sys/native.ts";
+import { Spares } from "../sys/spares.ts";
 import { Backlog } from "./backlog.ts";
 import type { DaemonConfig } from "./config.ts";
 import { CacheSizesRow } from "./cache_sizes.ts";
@@ -30,6 +32,8 @@ export interface WorkerOrder {
   readonly slot: number;
   /** Shared by the threads of this connection: who of them leads. */
   readonly lead: SharedArrayBuffer;
+  /** Shared by all threads: descriptors for when there are no others. */
+  readonly spares: SharedArrayBuffer;
   /** Read a file through the filesystem first, without the kernel; a version that cannot is none. */
   readonly selfTest: boolean;
   /** Its slot holds a request whose thread hangs: to be answered first, with the host's values. */
@@ -50,8 +54,11 @@ const MAX_ATTEMPTS = 3;
 
 function work(order: WorkerOrder): void {
   const { config } = order;
+  const spares = new Spares(order.spares);
+  canGive(() => spares.give());
   post({ kind: "contained", containment: containServingThread(config.view) });
   const state = openState(config.stateFd);
+  onShortage(() => state.add("descriptorShortages"));
   const log = new Logger(config.logLevel);
   const counters = new Counters(state);
   const row = counters.row(order.slot);

@@ -8,7 +8,9 @@ import { writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { errno, errnoOf } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
+import { isExhaustion } from "../sys/exhaustion.ts";
 import { closeFd } from "../sys/native.ts";
+import { spares } from "../sys/spares.ts";
 import { Backlog } from "./backlog.ts";
 import type { DaemonConfig } from "./config.ts";
 import { refuseCalls } from "./contain.ts";
@@ -23,6 +25,11 @@ const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 6
 
 /** Threads that may hang at one time; the requests of more are refused. */
 const MAX_STUCK = 12;
+
+/** Descriptors that a thread takes when it starts. */
+const THREAD_DESCRIPTORS = 8;
+/** Time until another try, where there were none. */
+const EXHAUSTED_MS = 1000;
 
 /** The slots are looked at this often, or so many times within one deadline if that is more often. */
 const LOOK_MS = 100;
@@ -137,12 +144,14 @@ export class WorkerPool {
       return;
     }
     if (late) slot.put(late.request());
+    spares.give(THREAD_DESCRIPTORS);
     const order: WorkerOrder = {
       connection: this.#connection,
       config: this.#config,
       generation: this.#generation,
       slot: slot.index,
       lead: this.#lead.memory,
+      spares: spares.memory,
       selfTest,
       late: late !== undefined,
       inherited: inherited.map(({ index }) => index),
@@ -165,6 +174,7 @@ export class WorkerPool {
     let ready = false;
     let ended = false;
     let cause = "it ended without a word";
+    let code = 0;
     worker.on("message", (message: WorkerMessage) => {
       if (message.kind === "contained") {
         const { listenerFd, unfiltered } = message.containment;
@@ -184,6 +194,7 @@ export class WorkerPool {
     });
     worker.on("error", (error) => {
       cause = error.message;
+      code = errnoOf(error);
       if (ready) this.#log.error("a serving thread died", { cause: error.stack ?? cause });
     });
     worker.on("exit", () => {
@@ -201,11 +212,13 @@ export class WorkerPool {
       slot.release();
       if (this.size === 0) this.#events.failed(cause);
       else if (!ready) this.#log.error("a serving thread cannot start", { cause });
+      if (isExhaustion(code)) setTimeout(() => this.#spawn([]), EXHAUSTED_MS);
     });
   }
 
   #look(): void {
     const nowMs = performance.now();
+    spares.fill();
     this.#lookAtBacklog();
     for (const thread of this.#threads) {
       this.#refuseCalls(thread);

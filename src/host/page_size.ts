@@ -4,6 +4,7 @@
  * 4096 on x86; arm64 and powerpc kernels are built with up to 65536.
  */
 import { closeSync, openSync } from "node:fs";
+import { opening } from "../sys/exhaustion.ts";
 import { readFdBytes } from "../sys/read.ts";
 import { ParseError } from "./parse_error.ts";
 
@@ -11,7 +12,7 @@ const AT_PAGESZ = 6n;
 
 /** In bytes. @throws on a missing file, ParseError on a malformed one */
 export function readPageBytes(procRoot: string): number {
-  const fd = openSync(`${procRoot}/self/auxv`, "r");
+  const fd = opening(() => openSync(`${procRoot}/self/auxv`, "r"));
   try {
     return parsePageBytes(readFdBytes(fd));
   } finally {

@@ -9,6 +9,7 @@ import { cgroupDirectory } from "../cgroup/paths.ts";
 import { parsePids, subdirectories } from "../cgroup/processes.ts";
 import { parseProcessStat, type ProcessStat } from "../host/proc_stat.ts";
 import { parseProcessStatus } from "../host/proc_status.ts";
+import { opening } from "../sys/exhaustion.ts";
 import { tryReadFile } from "../sys/read.ts";
 import type { Host } from "./host.ts";
 import type { ThreadCounts } from "./load.ts";
@@ -83,7 +84,7 @@ function count(counts: { running: number; blocked: number; threads: number }, st
 
 function listTasks(procRoot: string, pid: number): string[] {
   try {
-    return readdirSync(`${procRoot}/${pid}/task`);
+    return opening(() => readdirSync(`${procRoot}/${pid}/task`));
   } catch {
     return [];
   }
@@ -93,7 +94,7 @@ function listTasks(procRoot: string, pid: number): string[] {
 function stateAt(path: string): string {
   let fd = -1;
   try {
-    fd = openSync(path, "r");
+    fd = opening(() => openSync(path, "r"));
     const length = readSync(fd, line, 0, line.length, null);
     const close = line.lastIndexOf(CLOSING_PARENTHESIS, length);
     return close < 0 ? "" : String.fromCharCode(line[close + 2] ?? 0);

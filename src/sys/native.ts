@@ -5,6 +5,7 @@
  */
 import koffi from "koffi";
 import { errno, SystemError } from "./errno.ts";
+import { giveBack, isExhaustion } from "./exhaustion.ts";
 
 const libc = koffi.load("libc.so.6");
 
@@ -92,6 +93,16 @@ const SYS_OF_MACHINE =
 function check(result: number, doing: string): number {
   if (result < 0) throw new SystemError(doing, koffi.errno());
   return result;
+}
+
+/** As `check`, for calls that make a descriptor: where none is left, others are given back first. */
+function checkOpened(open: () => number, doing: string): number {
+  for (;;) {
+    const fd = open();
+    if (fd >= 0) return fd;
+    const code = koffi.errno();
+    if (!isExhaustion(code) || !giveBack()) throw new SystemError(doing, code);
+  }
 }
 
 /** Flags of mount(2). */
@@ -245,26 +256,7 @@ export const RESOLVE = {
 
 /** openat2(2): opens `path` from `dirFd` under the rules of `resolve`; the descriptor closes on exec. */
 export function openat2(dirFd: number, path: string, flags: number, resolve: number): number {
-  const O_CLOEXEC = 0o2000000;
-  const how = Buffer.alloc(24);
-  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
-  how.writeBigUInt64LE(BigInt(resolve), 16);
-  return check(
-    Number(
-      fn.syscall(
-        SYS.openat2,
-        "int",
-        dirFd,
-        "const char*",
-        path,
-        "void*",
-        how,
-        "size_t",
-        how.length,
-      ),
-    ),
-    `open ${path}`,
-  );
+  return openHow(dirFd, Buffer.from(`${path}\0`), flags, resolve, `open ${path}`);
 }
 
 /** `RESOLVE` flags for one name in a directory: nothing but that directory's own entry can be meant. */
@@ -280,20 +272,21 @@ function openHow(
 ): number {
   OPEN_HOW.writeUInt32LE((flags | 0o2000000) >>> 0, 0);
   OPEN_HOW.writeUInt32LE(resolve, 16);
-  return check(
-    Number(
-      fn.syscall(
-        SYS.openat2,
-        "int",
-        dirFd,
-        "void*",
-        nameAndNul,
-        "void*",
-        OPEN_HOW,
-        "size_t",
-        OPEN_HOW.length,
+  return checkOpened(
+    () =>
+      Number(
+        fn.syscall(
+          SYS.openat2,
+          "int",
+          dirFd,
+          "void*",
+          nameAndNul,
+          "void*",
+          OPEN_HOW,
+          "size_t",
+          OPEN_HOW.length,
+        ),
       ),
-    ),
     doing,
   );
 }
@@ -376,7 +369,10 @@ export function exitNow(code: number): never {
 }
 
 export function pidfdOpen(pid: number): number {
-  return check(Number(fn.syscall(SYS.pidfd_open, "int", pid, "uint", 0)), `open process ${pid}`);
+  return checkOpened(
+    () => Number(fn.syscall(SYS.pidfd_open, "int", pid, "uint", 0)),
+    `open process ${pid}`,
+  );
 }
 
 /** Copies descriptor `fd` of the process behind `pidfd` into this process. */
@@ -413,8 +409,12 @@ export function readInto(fd: number, buffer: Uint8Array, lengthBytes: number): n
  * @returns a descriptor for `closeFd`, or a negative errno
  */
 export function openForReading(path: string): number {
-  const fd = fn.open(path, O_RDONLY_CLOEXEC) as number;
-  return fd < 0 ? -koffi.errno() : fd;
+  for (;;) {
+    const fd = fn.open(path, O_RDONLY_CLOEXEC) as number;
+    if (fd >= 0) return fd;
+    const code = koffi.errno();
+    if (!isExhaustion(code) || !giveBack()) return -code;
+  }
 }
 
 const O_RDONLY_CLOEXEC = 0o2000000;
@@ -457,7 +457,10 @@ export function openByHandle(mountFd: number, id: number): number {
   handle.writeUInt32LE(8, 0);
   handle.writeInt32LE(FILEID_KERNFS, 4);
   handle.writeBigUInt64LE(BigInt(id), 8);
-  return check(fn.open_by_handle_at(mountFd, handle, O_RDONLY_CLOEXEC), `open inode ${id}`);
+  return checkOpened(
+    () => fn.open_by_handle_at(mountFd, handle, O_RDONLY_CLOEXEC) as number,
+    `open inode ${id}`,
+  );
 }
 
 const UNCHANGED = -1;
@@ -680,7 +683,10 @@ export function setPersonality(persona: number): number {
 export function netlinkSocket(protocol: number): number {
   const AF_NETLINK = 16;
   const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
-  return check(fn.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol), "open a netlink socket");
+  return checkOpened(
+    () => fn.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol) as number,
+    "open a netlink socket",
+  );
 }
 
 /** Asks the kernel, which has answered when this returns. @returns length of the answer */
@@ -722,13 +728,14 @@ export function seccompFilter(program: Buffer, listen: boolean): number {
   const flags = SPEC_ALLOW | (listen ? NEW_LISTENER : 0);
   const filter = { length: program.length / 8, filter: program };
   const call = SYS_OF_MACHINE.seccomp;
-  return check(
-    Number(
-      fn.syscall(
-        ...[call, "uint", SECCOMP_SET_MODE_FILTER, "uint", flags],
-        ...[koffi.pointer(sockFprog), filter],
+  return checkOpened(
+    () =>
+      Number(
+        fn.syscall(
+          ...[call, "uint", SECCOMP_SET_MODE_FILTER, "uint", flags],
+          ...[koffi.pointer(sockFprog), filter],
+        ),
       ),
-    ),
     "filter system calls",
   );
 }

@@ -2,7 +2,8 @@
  * Bounded reads of kernel files. `stat` is never asked for a size (procfs says 0, sysfs 4096), and
  * nothing is read without a limit.
  */
-import { errno, SystemError } from "./errno.ts";
+import { SystemError } from "./errno.ts";
+import { isExhaustion } from "./exhaustion.ts";
 import { closeFd, openForReading, preadInto } from "./native.ts";
 
 /** No kernel file that is read whole is larger than this. */
@@ -85,5 +86,5 @@ export function tryReadFile(path: string, maxBytes?: number): string | undefined
 
 /** A limit that cannot be looked at must not be taken for none. @throws SystemError */
 export function refuseExhaustion(path: string, code: number): void {
-  if (code === errno.EMFILE || code === errno.ENFILE) throw new SystemError(`open ${path}`, code);
+  if (isExhaustion(code)) throw new SystemError(`open ${path}`, code);
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { after, describe, test } from "node:test";
+import { errno, SystemError } from "../sys/errno.ts";
 import { CapturedMachine } from "../machine/testing.ts";
 import { Newest, NEWEST_BYTES } from "./newest.ts";
 import { cpuinfo, cpuinfo32 } from "./proc/cpuinfo.ts";
@@ -14,10 +15,13 @@ void describe("renderer", () => {
   const captured = new CapturedMachine("debian12-6.1.0-50-amd64-v2");
   after(() => captured.remove());
   const errors: string[] = [];
-  const rendererOf = (freshnessMs: number): Renderer =>
+  const rendererOf = (freshnessMs: number, beforeEach = (): void => {}): Renderer =>
     new Renderer({
       host: captured.host,
-      machineOf: () => captured.machine,
+      machineOf: () => {
+        beforeEach();
+        return captured.machine;
+      },
       nowMs: () => captured.clock.monotonicMs(),
       newest: new Newest(new ArrayBuffer(NEWEST_BYTES), 0),
       freshnessMs,
@@ -69,6 +73,19 @@ void describe("renderer", () => {
 
   void test("numbers that mean nothing have no text", () => {
     assert.equal(rendererOf(0).text(undefined, 31), undefined);
+  });
+
+  void test("a text that cannot be made for want of descriptors is not replaced by the host's", () => {
+    let isExhausted = false;
+    const renderer = rendererOf(0, () => {
+      if (isExhausted) throw new SystemError("open memory.max", errno.EMFILE);
+    });
+    const good = text(renderer, MEMINFO);
+    isExhausted = true;
+    assert.equal(text(renderer, MEMINFO), good, "the last one");
+    assert.throws(() => text(renderer, UPTIME), { code: "EMFILE" });
+    isExhausted = false;
+    assert.match(text(renderer, UPTIME) ?? "", /^\d/);
   });
 
   void test("a host's file that is malformed, then gone: reported, and the last good text again", () => {

@@ -8,6 +8,8 @@
 import type { Container } from "../caller/container.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Host } from "../machine/host.ts";
+import { errnoOf } from "../sys/errno.ts";
+import { isExhaustion } from "../sys/exhaustion.ts";
 import type { Making, Newest } from "./newest.ts";
 import { toContainerText } from "./sys/host_text.ts";
 import { nodeMeminfo } from "./sys/node_meminfo.ts";
@@ -104,8 +106,12 @@ export class Renderer {
     if (item === undefined) return undefined;
     if (kept === undefined || kept.tookMs > SLOW_MS) this.#options.onSlow?.();
     const making = newest.begin(key, local, atMs);
-    const made = this.#make(container, item, kept !== undefined);
-    newest.end(making);
+    let made: string | undefined;
+    try {
+      made = this.#make(container, item, kept !== undefined);
+    } finally {
+      newest.end(making);
+    }
     if (made === undefined) return kept?.text;
     const keeps = kept ?? { buffer: NOTHING, text: NOTHING, making, atMs, tookMs: 0 };
     put(keeps, made);
@@ -144,6 +150,8 @@ export class Renderer {
       } catch (error) {
         this.#options.onError(error, item.path);
         if (hasLast) return undefined;
+        // It says nothing about the container: the host's values would be wrong ones.
+        if (isExhaustion(errnoOf(error))) throw error;
       }
     }
     return this.#hosts(item);

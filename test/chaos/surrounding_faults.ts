@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Container } from "../support/container.ts";
 import { keyedNumbers } from "../support/parse.ts";
 import { run, tryRun } from "../support/run.ts";
+import { waitFor } from "../support/wait.ts";
 import type { Fault } from "./fault.ts";
 import type { Stage } from "./stage.ts";
 
@@ -49,39 +50,71 @@ const diskFull: Fault = {
   },
 };
 
+/** Descriptors that the limit leaves free; one container alone takes a dozen. */
+const LEFT_FREE = 4;
+const NEWCOMERS = 4;
+
+function descriptorsOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/fd`).map(Number);
+}
+
+/** Numbers of descriptors that a process does not have, from the lowest one on. */
+function freeDescriptors(pid: number): number[] {
+  const taken = new Set(descriptorsOf(pid));
+  return Array.from({ length: taken.size + LEFT_FREE + 1 }, (_, fd) => fd).filter(
+    (fd) => !taken.has(fd),
+  );
+}
+
+/** The server, once it has had the same threads and descriptors for a while: all have started. */
+async function settledServer(stage: Stage): Promise<number> {
+  let seen = "";
+  const look = (): number | undefined => {
+    const pid = stage.serverPid;
+    if (pid === undefined) return undefined;
+    const now = [pid, readdirSync(`/proc/${pid}/task`).length, descriptorsOf(pid).length].join();
+    const isSame = now === seen;
+    seen = now;
+    return isSame ? pid : undefined;
+  };
+  return waitFor("a server that has started", look, 30_000, SHORT_MS);
+}
+
+/** A container that the server does not know yet reads what takes many cgroup files. */
+async function readAsNewcomer(stage: Stage, memoryBytes: number): Promise<void> {
+  const { mountpoint } = stage.server;
+  const container = await Container.start({ limits: { memoryBytes }, mountpoint });
+  try {
+    for (const name of ["stat", "diskstats", "uptime", "loadavg"]) container.read(`/proc/${name}`);
+    const found = keyedNumbers(container.read("/proc/meminfo")).get("MemTotal");
+    if (found !== memoryBytes >> 10)
+      throw new Error(`The new container reads MemTotal ${found} kB`);
+  } finally {
+    container.stop();
+  }
+}
+
 const descriptorsUsedUp: Fault = {
   name: "descriptor-limit",
-  what: "the server may open no further file, and a container comes that it does not know",
+  what: "the server may open no further file, and containers come that it does not know",
   stallMs: SHORT_MS,
   async inject(stage) {
-    const server = await stage.aServer();
-    const highest = Math.max(...readdirSync(`/proc/${server}/fd`).map(Number));
-    const limit = (soft: number): string =>
-      run(["prlimit", "--pid", String(server), `--nofile=${soft}:`]);
-    const before = run([
-      "prlimit",
-      "--pid",
-      String(server),
-      "--nofile",
-      "-o",
-      "SOFT",
-      "--noheadings",
-    ]);
-    limit(highest + 1);
-    const memoryBytes = 96 << 20;
-    const container = await Container.start({
-      limits: { memoryBytes },
-      mountpoint: stage.server.mountpoint,
-    });
+    const server = await settledServer(stage);
+    const prlimit = ["prlimit", "--pid", String(server)];
+    const before = run([...prlimit, "--nofile", "-o", "SOFT", "--noheadings"]).trim();
+    const limit = (soft: number | string): unknown => tryRun([...prlimit, `--nofile=${soft}:`]);
+    const { descriptorShortages } = await stage.statusWhen("an answer", () => true);
     try {
-      const found = keyedNumbers(container.read("/proc/meminfo")).get("MemTotal");
-      if (found !== memoryBytes >> 10)
-        throw new Error(`The new container reads MemTotal ${found} kB`);
+      limit(freeDescriptors(server)[LEFT_FREE] ?? 0);
+      for (let i = 0; i < NEWCOMERS; i++) await readAsNewcomer(stage, (96 + i) << 20);
     } finally {
-      container.stop();
-      limit(Number(before));
+      limit(before);
     }
-    return "";
+    if (stage.serverPid !== server) throw new Error(`The server, process ${server}, has died`);
+    const after = await stage.statusWhen("an answer", () => true);
+    const shortages = after.descriptorShortages - descriptorShortages;
+    if (shortages === 0) throw new Error("The server always had a descriptor left");
+    return `${shortages} times none was free`;
   },
 };
 

@@ -9,6 +9,7 @@
  * whole mostly on the older kernels, where cgroup v1 lives. The cgroups below are not counted in.
  */
 import { closeSync, openSync } from "node:fs";
+import { opening } from "../../sys/exhaustion.ts";
 import { closeFd, netlinkAsk, netlinkSocket } from "../../sys/native.ts";
 
 export interface TaskStates {
@@ -43,7 +44,7 @@ export class CgroupStats {
     let fd = -1;
     try {
       if (this.#family === 0) this.#open();
-      fd = openSync(directory, "r");
+      fd = opening(() => openSync(directory, "r"));
       const number = Buffer.alloc(4);
       number.writeUInt32LE(fd);
       const length = this.#send(this.#family, CGROUPSTATS_CMD_GET, CGROUPSTATS_CMD_ATTR_FD, number);
