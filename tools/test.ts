@@ -6,12 +6,13 @@
  * Many tests measure time on a real machine, which may be busy with something else. So a file that
  * fails is run again, twice at most; if it passes then, it counts, and is named as unsteady at the end.
  *
- *     npm test                    everything but the long form of the virtual machines
- *     npm test -- --all           that, too
+ *     npm test                    everything, of the virtual machines the short form
+ *     npm test -- --all           everything, of the virtual machines the long form
  *     npm test -- unit fuse       these suites only
  *
  * With --minutes N the long form of the virtual machines begins nothing after so many: it leaves out what
- * there is no time for and counts it as skipped. All else is run, however long it takes.
+ * there is no time for and counts it as skipped; if there is hardly any, the short form takes its place.
+ * All else is run, however long it takes.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -27,8 +28,8 @@ interface Suite {
   readonly command?: readonly string[];
   /** The program runs tests: it takes --counts FILE and --minutes N (test/vm/test_vm.ts). */
   readonly counts?: boolean;
-  /** Runs only when it is named, or with --all. */
-  readonly long?: boolean;
+  /** "long" runs only when it is named, or with --all; then "short", a part of it, only in its place. */
+  readonly form?: "short" | "long";
   /** Tests that share no kernel state may run side by side. */
   readonly concurrency: number;
   /** Longest time one test file may take. */
@@ -39,8 +40,11 @@ interface Suite {
 const SLOW_SECONDS: Readonly<Record<string, number>> = { k8s: 900, package: 900 };
 const MOST_SECONDS = 500;
 
-/** What a program of tests that is not a long one may take, whatever time is left. */
+/** What the short form may take, whatever time is left. */
 const SHORT_FORM_MINUTES = 20;
+
+/** With less time left than this the short form takes the place of the long one. */
+const LONG_FORM_LEAST_MINUTES = 3;
 
 /** How often a file that failed is run again. */
 const RUNS_AGAIN = 2;
@@ -59,8 +63,8 @@ const SUITES: readonly Suite[] = [
   { name: "tools", folder: "tools", concurrency: 2, timeoutSeconds: 120 },
   { name: "bench", folder: "bench", concurrency: 2, timeoutSeconds: 120 },
   ...folders().map((folder) => suite(folder)),
-  { ...check("vm", [...VM, "--short"]), counts: true },
-  { ...check("vm_long", VM), counts: true, long: true },
+  { ...check("vm", [...VM, "--short"]), counts: true, form: "short" },
+  { ...check("vm_long", VM), counts: true, form: "long" },
 ];
 
 /** Folders of tests that run on this machine, in alphabetical order; the guest's run in virtual machines. */
@@ -168,7 +172,13 @@ function readArguments(): Arguments {
 
 function isWanted(suite: Suite, { wanted, all }: Arguments): boolean {
   if (wanted.length > 0) return wanted.includes(suite.name);
-  return suite.long !== true || all;
+  return suite.form !== "long" || all;
+}
+
+/** The short form is a part of the long one: where that is to run, it runs only in its place. */
+function isDue({ form }: Suite, { wanted, all }: Arguments, minutesLeft: number): boolean {
+  const longRuns = all && wanted.length === 0 && minutesLeft >= LONG_FORM_LEAST_MINUTES;
+  return form !== "short" || !longRuns;
 }
 
 function main(): number {
@@ -177,11 +187,13 @@ function main(): number {
   const results: Counts[] = [];
   const lines: string[] = [];
   for (const each of SUITES.filter((suite) => isWanted(suite, given))) {
+    const minutesLeft = (endMs - performance.now()) / 60_000;
+    if (!isDue(each, given, minutesLeft)) continue;
     const files = each.folder === undefined ? [] : testFiles(join("dist", each.folder));
     if (each.command === undefined && files.length === 0) continue;
     const startMs = performance.now();
     process.stdout.write(`\n=== ${each.name}\n`);
-    const counts = runSuite(each, files, (endMs - startMs) / 60_000);
+    const counts = runSuite(each, files, minutesLeft);
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     results.push(counts);
     lines.push(`${each.name.padEnd(14)} ${closingLine(counts)}  (${seconds} s)`);
@@ -195,12 +207,13 @@ function main(): number {
 }
 
 function runSuite(each: Suite, files: readonly string[], minutesLeft: number): Counts {
-  if (each.long === true && minutesLeft <= 0) {
-    process.stdout.write("no time is left for it\n");
+  if (each.command === undefined) return runTests(files, each);
+  if (each.form === "short") return runCheck(each, SHORT_FORM_MINUTES);
+  if (each.form === "long" && minutesLeft < LONG_FORM_LEAST_MINUTES) {
+    process.stdout.write("skipped: no time is left for it\n");
     return { ...NO_COUNTS, skipped: 1 };
   }
-  if (each.command === undefined) return runTests(files, each);
-  return runCheck(each, each.long ? minutesLeft : Math.max(minutesLeft, SHORT_FORM_MINUTES));
+  return runCheck(each, minutesLeft);
 }
 
 try {

@@ -18,7 +18,7 @@ export interface GuestSuite {
   readonly files: Readonly<Record<Layout, Files>>;
   /** Tests of the short form. */
   readonly short?: readonly string[];
-  /** Longest time its files may take in one process, in emulation. */
+  /** Longest time that one process of it may take, in emulation. */
   readonly timeoutSeconds: number;
   /** Files that run in a process each: their hooks are the process's, or they take their server down. */
   readonly apart?: Files;
@@ -96,11 +96,18 @@ export function guestFiles(wanted: Wanted): GuestFiles[] {
   );
 }
 
+/** So many files at most in one process: a start costs ten seconds, but what has begun is soon over. */
+const MOST_FILES = 4;
+
 /** What runs in one process. */
 function groups({ apart = "none" }: GuestSuite, paths: string[]): string[][] {
-  const together = paths.filter((path) => !has(apart, basename(path, ".test.js")));
-  const alone = paths.filter((path) => !together.includes(path)).map((path) => [path]);
-  return together.length === 0 ? alone : [together, ...alone];
+  const alone = paths.filter((path) => has(apart, basename(path, ".test.js")));
+  const together = paths.filter((path) => !alone.includes(path));
+  const shared: string[][] = [];
+  for (let at = 0; at < together.length; at += MOST_FILES) {
+    shared.push(together.slice(at, at + MOST_FILES));
+  }
+  return [...shared, ...alone.map((path) => [path])];
 }
 
 function has(files: Files, name: string): boolean {
