@@ -4,7 +4,8 @@ import type { Operations, SetattrRequest } from "../fuse/operations.ts";
 import { FATTR } from "../fuse/wire/abi.ts";
 import { errno } from "../sys/errno.ts";
 import { changeModeAt, changeOwnerAt } from "../sys/native.ts";
-import { answer, bytesOf, type Seen, type TreeContext } from "./context.ts";
+import { bytesOf } from "./bytes.ts";
+import { answer, type Seen, type TreeContext } from "./context.ts";
 import { attributesOfSeen, statIn } from "./entries.ts";
 import {
   actorFor,

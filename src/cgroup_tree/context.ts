@@ -10,6 +10,7 @@ import { localOf, ownerOf } from "../vfs/node_id.ts";
 import type { OpenFiles } from "../vfs/open_files.ts";
 import { Acting } from "./act_as.ts";
 import { type Caller, Callers } from "./callers.ts";
+import type { ChangeEvents } from "./change_events.ts";
 import {
   FOREIGN,
   isDelegatable,
@@ -31,6 +32,7 @@ export interface CgroupTreeOptions {
   readonly layout: CgroupLayout;
   readonly names: FileNames;
   readonly openFiles: OpenFiles;
+  readonly changes: ChangeEvents;
   /** CLOCK_MONOTONIC in milliseconds. */
   readonly nowMs: () => number;
   /** Told before something that may take time: others may be served by another thread meanwhile. */
@@ -62,6 +64,7 @@ export class TreeContext {
   readonly layout: CgroupLayout;
   readonly names: FileNames;
   readonly openFiles: OpenFiles;
+  readonly changes: ChangeEvents;
   readonly cgroups: Cgroups;
   readonly callers: Callers;
   readonly acting: Acting;
@@ -77,6 +80,7 @@ export class TreeContext {
     this.layout = layout;
     this.names = names;
     this.openFiles = openFiles;
+    this.changes = options.changes;
     this.cgroups = new Cgroups(openHierarchies(layout));
     this.callers = new Callers({ procRoot, layout, nowMs });
     this.slow = options.slow;
@@ -186,11 +190,6 @@ export function answer(work: () => number): number {
   } catch (error) {
     return -errnoOf(error);
   }
-}
-
-/** Names of kernel files are held as Latin-1: one character a byte. */
-export function bytesOf(name: string): Buffer {
-  return Buffer.from(name, "latin1");
 }
 
 function v2Delegatable(): ReadonlySet<string> {

@@ -1,29 +1,33 @@
 /** Files of the tree: open, read, write, close. */
 import { writeSync } from "node:fs";
 import type { Operations } from "../fuse/operations.ts";
-import { FOPEN, READ_FLAG } from "../fuse/wire/abi.ts";
+import { FOPEN, FUSE_POLL_SCHEDULE_NOTIFY, READ_FLAG } from "../fuse/wire/abi.ts";
 import { errno } from "../sys/errno.ts";
-import { closeFd } from "../sys/native.ts";
+import { closeFd, POLL } from "../sys/native.ts";
 import { readFdBytes } from "../sys/read.ts";
+import { localOf, ownerOf } from "../vfs/node_id.ts";
+import { ALWAYS_READY } from "../vfs/node_events.ts";
+import { NO_PLACE } from "../vfs/open_files.ts";
+import { tellsOfChanges } from "./change_events.ts";
 import { answer, type Seen, type TreeContext } from "./context.ts";
 import { armsTrigger, isOutsideDelegation, movesWhat } from "./decide.ts";
 import { type Identity, itself } from "./identity.ts";
 import { moveInto } from "./move_into.ts";
+import { nodeOf } from "./node.ts";
 import { openAs } from "./open_as.ts";
 import { translateList } from "./pids.ts";
 
 const O_ACCMODE = 3;
 const O_RDONLY = 0;
 const O_WRONLY = 1;
-/** POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM. */
-const ALWAYS_READY = 0x145;
 /** Handles from here on tell who opened the file for writing. */
 const WRITER = 2 ** 52;
+const CHANGED = ALWAYS_READY | POLL.PRI | POLL.ERR;
 
 type FileOperations = Required<Pick<Operations, "open" | "read" | "write" | "release" | "poll">>;
 
 export function fileOperations(context: TreeContext): FileOperations {
-  const { openFiles } = context;
+  const { openFiles, changes } = context;
   return {
     open(request, reply) {
       return answer(() => {
@@ -48,6 +52,7 @@ export function fileOperations(context: TreeContext): FileOperations {
           const count = openFiles.read(fh, offset, size, reply.data);
           if (count >= 0) return count;
         }
+        if (tellsOfChanges(seen.file ?? "")) changes.noteRead(fh);
         const text = textOf(context, seen, context.identityOf(seen, request));
         openFiles.keep(fh, text);
         return reply.slice(text, offset, size);
@@ -74,12 +79,38 @@ export function fileOperations(context: TreeContext): FileOperations {
     },
 
     release(request) {
-      if (request.fh < WRITER) openFiles.close(request.fh);
+      if (request.fh >= WRITER) return 0;
+      const { file } = nodeOf(ownerOf(request.nodeLow, request.nodeHigh), localOf(request.nodeLow));
+      if (tellsOfChanges(context.names.nameOf(file) ?? "")) changes.close(request.fh);
+      openFiles.close(request.fh);
       return 0;
     },
 
-    /** Events of these files are not passed on: what can be read can be read at once. */
-    poll: (request, reply) => reply.polled(request.events & ALWAYS_READY),
+    poll(request, reply) {
+      return answer(() => {
+        const seen = context.see(request);
+        const { fh: handle, kh, nodeLow, nodeHigh } = request;
+        // What the kernel says of a cgroup that was removed.
+        if (seen?.file === undefined) return reply.polled(CHANGED);
+        if (!tellsOfChanges(seen.file) || handle === NO_PLACE || handle >= WRITER) {
+          return reply.polled(ALWAYS_READY);
+        }
+        const identity = context.identityOf(seen, request);
+        const { caller, mounted } = seen;
+        const changed = changes.poll(
+          {
+            handle,
+            kh,
+            owner: ownerOf(nodeLow, nodeHigh),
+            local: localOf(nodeLow),
+            space: caller.isHost ? 0 : (caller.rootId(mounted.hierarchy) ?? 0),
+            waits: (request.flags & FUSE_POLL_SCHEDULE_NOTIFY) !== 0,
+          },
+          () => openAs(context, seen, identity, O_RDONLY),
+        );
+        return reply.polled(changed ? CHANGED : ALWAYS_READY);
+      });
+    },
   };
 }
 

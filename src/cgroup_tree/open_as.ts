@@ -3,7 +3,8 @@
  * (identity.ts).
  */
 import { openEntry } from "../sys/native.ts";
-import { bytesOf, type Seen, type TreeContext } from "./context.ts";
+import { bytesOf } from "./bytes.ts";
+import { type Seen, type TreeContext } from "./context.ts";
 import { statEntry } from "./entries.ts";
 import { actorFor, type Identity } from "./identity.ts";
 

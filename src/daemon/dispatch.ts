@@ -6,7 +6,9 @@ import { isCgroupNode } from "../cgroup_tree/node.ts";
 import type { CgroupTree } from "../cgroup_tree/operations.ts";
 import type { Operations, RequestHeader } from "../fuse/operations.ts";
 import { errno } from "../sys/errno.ts";
+import type { Reply } from "../fuse/wire/reply.ts";
 import { localOf, ownerOf } from "../vfs/node_id.ts";
+import { ALWAYS_READY } from "../vfs/node_events.ts";
 import { CGROUP } from "../views/tree.ts";
 
 export interface DispatchOptions {
@@ -36,6 +38,10 @@ export function dispatch({ files, tree, late, slow }: DispatchOptions): Operatio
       const local = localOf(request.nodeLow);
       const inTree = isCgroupNode(owner);
       if (!inTree && !(owner === 0 && local === CGROUP && ofTop !== undefined)) {
+        // ENOSYS tells the kernel to ask for no node of this mount again.
+        if (name === "poll" && ofFiles === undefined) {
+          return (reply as Reply).polled(ALWAYS_READY);
+        }
         return ofFiles?.(request, reply) ?? -errno.ENOSYS;
       }
       // Whoever asked may be gone by now, or another: nothing is done in its name any more.

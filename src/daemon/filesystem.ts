@@ -37,6 +37,7 @@ import {
 } from "./filesystem_memory.ts";
 import type { SharedState } from "./state.ts";
 import type { ReaderRow } from "./top_readers.ts";
+import { ChangeWaits } from "./change_waits.ts";
 import { TriggerTable } from "./trigger_table.ts";
 import { PressureTriggers } from "./triggers.ts";
 
@@ -163,6 +164,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
     layout: detectLayout(readFile("/proc/thread-self/mountinfo")),
     names: cgroupNamesOf(state),
     openFiles,
+    changes: new ChangeWaits(new TriggerTable(state)),
     nowMs: monotonicMs,
     slow: () => context.slow(),
   });

@@ -37,9 +37,9 @@ export class Services {
     workers: () => number,
   ): Promise<Services> {
     const services = new Services(config, state, host, log, workers);
-    if (config.view.psiPoll) {
-      const { watchPressure } = await import("./trigger_watch.ts");
-      watchPressure(config, state, log);
+    if (config.view.psiPoll || config.view.cgroupTree) {
+      const { watchEvents } = await import("./trigger_watch.ts");
+      watchEvents(config, state, log);
     }
     if (config.metrics !== "") {
       // The only part that needs an HTTP server, which is the largest of them.

@@ -1,35 +1,42 @@
 /**
- * Pressure triggers that containers have armed, in memory shared by all serving threads, the main
- * thread (which waits for them) and a successor (which arms them again: the kernel's own triggers
- * die with the process that registered them).
+ * What is waited for on behalf of containers: pressure triggers that they have armed, and files of the
+ * cgroup tree that they poll for changes. In memory shared by all serving threads, the main thread
+ * (which waits) and a successor (which opens and arms all of it again: the kernel's own triggers die
+ * with the process that registered them).
  */
 import type { PressureTrigger } from "../machine/pressure_trigger.ts";
 import type { SharedState } from "./state.ts";
 
 const REGION = "triggers";
 /** More than this at one time are refused: each is a descriptor, and work for the kernel. */
-const MAX_TRIGGERS = 512;
+const MAX_TRIGGERS = 1024;
 const HEAD_BYTES = 64;
 const ENTRY_BYTES = 128;
 const ENTRY_INTS = ENTRY_BYTES / 4;
 const ENTRY_DOUBLES = ENTRY_BYTES / 8;
 
 const HEAD = { serverPid: 0, wakeFd: 1, count: 2 } as const;
-const INT = { state: 0, fired: 1, fd: 2, pid: 3, resource: 4, full: 5 } as const;
+const INT = { state: 0, fired: 1, fd: 2, pid: 3, resource: 4, kind: 5, resting: 6 } as const;
 /** Doubles begin behind eight ints. */
-const DOUBLE = { handle: 4, container: 5, kh: 6, thresholdUs: 7, windowUs: 8 } as const;
+const DOUBLE = { handle: 4, container: 5, kh: 6, thresholdUs: 7, windowUs: 8, space: 9 } as const;
+const KINDS = ["some", "full", "change"] as const;
 
 const STATE = { free: 0, taken: 1, armed: 2, closing: 3 } as const;
 /** What has happened since it was last asked: nothing, pressure, the end of the cgroup. */
 export const FIRED = { no: 0, yes: 1, gone: 2 } as const;
 
-/** One armed trigger. */
-export interface TriggerEntry extends PressureTrigger {
+/** One armed trigger, or one file that is polled for changes. */
+export interface TriggerEntry extends Omit<PressureTrigger, "kind"> {
+  readonly kind: PressureTrigger["kind"] | "change";
   readonly index: number;
   /** Handle of the open file. */
   readonly handle: number;
-  /** Key of the container whose pressure it is; 0: the host's. */
+  /** Key of the container whose pressure it is, 0: the host's; or the owner of the polled node. */
   readonly container: number;
+  /** Who shares a number of places with others of the same (`countOf`). */
+  readonly space: number;
+  /** Told already, and not to be waited for before somebody asks again. */
+  readonly resting: boolean;
   /** The file's own number. */
   readonly local: number;
   readonly fd: number;
@@ -65,7 +72,7 @@ export class TriggerTable {
   }
 
   /** @returns false if there is no room */
-  add(entry: Omit<TriggerEntry, "index" | "closing">): boolean {
+  add(entry: Omit<TriggerEntry, "index" | "closing" | "resting">): boolean {
     for (let index = 0; index < MAX_TRIGGERS; index++) {
       const at = intsAt(index);
       if (Atomics.compareExchange(this.#ints, at, STATE.free, STATE.taken) !== STATE.free) continue;
@@ -74,12 +81,14 @@ export class TriggerTable {
       this.#ints[at + INT.fd] = entry.fd;
       this.#ints[at + INT.pid] = entry.pid;
       this.#ints[at + INT.resource] = entry.local;
-      this.#ints[at + INT.full] = entry.kind === "full" ? 1 : 0;
+      this.#ints[at + INT.kind] = KINDS.indexOf(entry.kind);
+      this.#ints[at + INT.resting] = 0;
       this.#doubles[doubles + DOUBLE.handle] = entry.handle;
       this.#doubles[doubles + DOUBLE.container] = entry.container;
       this.#doubles[doubles + DOUBLE.kh] = 0;
       this.#doubles[doubles + DOUBLE.thresholdUs] = entry.thresholdUs;
       this.#doubles[doubles + DOUBLE.windowUs] = entry.windowUs;
+      this.#doubles[doubles + DOUBLE.space] = entry.space;
       Atomics.store(this.#ints, at, STATE.armed);
       Atomics.add(this.#ints, HEAD.count, 1);
       return true;
@@ -114,7 +123,9 @@ export class TriggerTable {
         local: int(INT.resource),
         fd: int(INT.fd),
         pid: int(INT.pid),
-        kind: int(INT.full) === 1 ? "full" : "some",
+        kind: KINDS[int(INT.kind)] ?? "some",
+        resting: int(INT.resting) === 1,
+        space: double(DOUBLE.space),
         thresholdUs: double(DOUBLE.thresholdUs),
         windowUs: double(DOUBLE.windowUs),
       };
@@ -141,9 +152,21 @@ export class TriggerTable {
       : Atomics.exchange(this.#ints, at, FIRED.no);
   }
 
-  /** Who is to be woken. */
-  setWaiter(index: number, kh: number): void {
+  /** Who is to be woken. @returns whether it was not waited for */
+  setWaiter(index: number, kh: number): boolean {
     this.#doubles[doublesAt(index) + DOUBLE.kh] = kh;
+    return Atomics.exchange(this.#ints, intsAt(index) + INT.resting, 0) === 1;
+  }
+
+  /** It is not waited for until `setWaiter`. */
+  rest(index: number): void {
+    Atomics.store(this.#ints, intsAt(index) + INT.resting, 1);
+  }
+
+  /** The descriptor that carries it, -1 in another process than `pid`. */
+  fdIn(index: number, pid: number): number {
+    const at = intsAt(index);
+    return this.#ints[at + INT.pid] === pid ? (this.#ints[at + INT.fd] ?? -1) : -1;
   }
 
   /** Nobody has the file open any more: the one who registered the trigger is to close it. */

@@ -1,16 +1,22 @@
 /**
- * Waits for all armed pressure triggers at once: one poll(2) over them and a descriptor by which
- * serving threads say that there are more, or fewer. What goes off is told to the kernel, which wakes
+ * Waits for all armed pressure triggers, and all files that are polled for changes, at once: one
+ * poll(2) over them and a descriptor by which serving threads say that there are more, or fewer. What goes off is told to the kernel, which wakes
  * the processes that wait. Part of the main thread; the poll itself runs in a thread of the pool.
  */
 import { closeSync, readSync } from "node:fs";
 import type { ContainerRegistry } from "../caller/registry.ts";
+import { detectLayout } from "../cgroup/layout.ts";
+import { openNode } from "../cgroup_tree/change_events.ts";
+import { openHierarchies } from "../cgroup_tree/hierarchies.ts";
+import { Cgroups } from "../cgroup_tree/tree.ts";
 import { DeviceChannel } from "../fuse/channel.ts";
 import { Notifier } from "../fuse/notify.ts";
 import type { Logger } from "../sys/log.ts";
 import { eventfdCreate, POLL, pollAsync, POLLFD_BYTES } from "../sys/native.ts";
+import { readFile } from "../sys/read.ts";
 import type { DaemonConfig } from "./config.ts";
 import { createWorld } from "./filesystem.ts";
+import { cgroupNamesOf } from "./filesystem_memory.ts";
 import type { SharedState } from "./state.ts";
 import { armTrigger, pressurePath } from "./triggers.ts";
 import { FIRED, type TriggerEntry, TriggerTable } from "./trigger_table.ts";
@@ -22,14 +28,27 @@ interface TriggerWatchParts {
   readonly state: SharedState;
   readonly registry: ContainerRegistry;
   readonly fuseFd: number;
+  /** Opens a file of the cgroup tree. */
+  readonly openNode: (owner: number, local: number) => number;
 }
 
 /** Watches until the process ends. */
-export function watchPressure(config: DaemonConfig, state: SharedState, log: Logger): void {
+export function watchEvents(config: DaemonConfig, state: SharedState, log: Logger): void {
   const { registry } = createWorld(config.view, state);
-  const watch = new TriggerWatch({ state, registry, fuseFd: config.fuseFd });
+  const names = cgroupNamesOf(state);
+  let cgroups: Cgroups | undefined;
+  const watch = new TriggerWatch({
+    state,
+    registry,
+    fuseFd: config.fuseFd,
+    openNode(owner, local) {
+      const layout = detectLayout(readFile("/proc/thread-self/mountinfo"));
+      cgroups ??= new Cgroups(openHierarchies(layout));
+      return openNode(cgroups, names, { owner, local });
+    },
+  });
   watch.run().catch((error: unknown) => {
-    log.error("pressure triggers are not watched any more", { cause: String(error) });
+    log.error("events are not watched any more", { cause: String(error) });
   });
 }
 
@@ -55,7 +74,9 @@ class TriggerWatch {
       if (this.#found(0) !== 0) readSync(this.#wakeFd, Buffer.alloc(8));
       for (const [at, entry] of own.entries()) {
         const found = this.#found(at + 1);
-        if ((found & (POLL.ERR | POLL.NVAL | POLL.HUP)) !== 0) this.#fire(entry, FIRED.gone);
+        if (entry.kind === "change") {
+          if (found !== 0) this.#tellOfChange(entry);
+        } else if ((found & (POLL.ERR | POLL.NVAL | POLL.HUP)) !== 0) this.#fire(entry, FIRED.gone);
         else if ((found & POLL.PRI) !== 0) this.#fire(entry, FIRED.yes);
       }
     }
@@ -73,19 +94,33 @@ class TriggerWatch {
       } else if (entry.pid !== process.pid) own.push(this.#takeOver(entry));
       else own.push(entry);
     }
-    return { own: own.filter(({ fd }) => fd >= 0), foreign };
+    return { own: own.filter(({ fd, resting }) => fd >= 0 && !resting), foreign };
   }
 
   #takeOver(entry: TriggerEntry): TriggerEntry {
     let fd = -1;
     try {
-      const path = pressurePath(this.#parts.registry, "/proc", entry.container, entry.local);
-      fd = armTrigger(path, entry);
+      fd = this.#reopen(entry);
     } catch {
       this.#fire(entry, FIRED.gone);
     }
     this.#table.moveTo(entry.index, process.pid, fd);
     return { ...entry, fd, pid: process.pid };
+  }
+
+  /** @throws if what it is about is gone */
+  #reopen({ kind, container, local, thresholdUs, windowUs }: TriggerEntry): number {
+    // What changed meanwhile can't be known: it is told as a change.
+    if (kind === "change") return this.#parts.openNode(container, local);
+    const path = pressurePath(this.#parts.registry, "/proc", container, local);
+    return armTrigger(path, { kind, thresholdUs, windowUs });
+  }
+
+  /** Changed it stays until it is read: until then this descriptor would be ready all the time. */
+  #tellOfChange(entry: TriggerEntry): void {
+    this.#table.rest(entry.index);
+    const kh = this.#table.fire(entry.index, FIRED.yes);
+    if (kh !== 0) this.#notifier.poll(kh);
   }
 
   #fill(own: readonly TriggerEntry[]): void {

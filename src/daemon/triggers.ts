@@ -19,9 +19,9 @@ import { tryReadFile } from "../sys/read.ts";
 import { ALWAYS_READY, type NodeEvents } from "../vfs/node_events.ts";
 import { pressureResourceOf } from "../views/proc/pressure.ts";
 import { FIRED, type TriggerTable } from "./trigger_table.ts";
+import { wakeWatch } from "./wake_watch.ts";
 
 const CAP_SYS_RESOURCE = 24;
-const ONE = new BigUint64Array([1n]);
 
 export interface TriggerParts {
   /** `undefined`: the mount does not offer triggers. */
@@ -59,6 +59,7 @@ export class PressureTriggers implements NodeEvents {
         handle,
         container: reader,
         local,
+        space: 0,
         fd,
         pid: process.pid,
       });
@@ -69,7 +70,7 @@ export class PressureTriggers implements NodeEvents {
     } catch (error) {
       return -errnoOf(error);
     }
-    this.#wake(table);
+    wakeWatch(table);
     return data.length;
   }
 
@@ -94,12 +95,7 @@ export class PressureTriggers implements NodeEvents {
     const index = table?.find(handle) ?? -1;
     if (table === undefined || index < 0) return;
     table.release(index);
-    this.#wake(table);
-  }
-
-  #wake(table: TriggerTable): void {
-    const fd = table.wakeFd(process.pid);
-    if (fd >= 0) writeSync(fd, ONE);
+    wakeWatch(table);
   }
 }
 

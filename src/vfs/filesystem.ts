@@ -4,7 +4,7 @@
  * `OpenFiles`.
  */
 import type { Operations } from "../fuse/operations.ts";
-import { FOPEN, READ_FLAG } from "../fuse/wire/abi.ts";
+import { FOPEN, FUSE_POLL_SCHEDULE_NOTIFY, READ_FLAG } from "../fuse/wire/abi.ts";
 import { errno } from "../sys/errno.ts";
 import { attributesWriter, nodeIdOf } from "./node_attributes.ts";
 import { localOf, ownerOf } from "./node_id.ts";
@@ -27,8 +27,6 @@ export interface FilesystemOptions {
 
 const O_ACCMODE = 3;
 const O_RDONLY = 0;
-/** Flag of POLL: somebody waits. */
-const FUSE_POLL_SCHEDULE_NOTIFY = 1;
 const FATTR_SIZE = 1 << 3;
 /** Attribute bits that come along with a truncation, and mean nothing of their own then. */
 const FATTR_HARMLESS = FATTR_SIZE | (1 << 6) | (1 << 9) | (1 << 10);

@@ -1,14 +1,13 @@
 /** Large cgroups, deep and wide trees, and a server that dies: cost and identity stay. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
 import { type Lab, whyNoMounts } from "../support/lab.ts";
-import { run } from "../support/run.ts";
 import { waitFor } from "../support/wait.ts";
 import { Probe, whyNoProbe } from "./probe.ts";
-import { hierarchyNames, isEmulated, openLab, type Tree, treeOf } from "./trees.ts";
+import { hierarchyNames, isEmulated, killServer, openLab, type Tree, treeOf } from "./trees.ts";
 
 const PROCESSES = isEmulated ? 1000 : 10_000;
 /** The best of several reads: what it costs, not what else this machine does. */
@@ -103,12 +102,7 @@ echo 0 > ../cgroup.procs; cd ..; rmdir kept && echo gone`;
       child.stdout?.on("data", (bytes: Buffer) => (said += bytes.toString()));
       child.stderr?.on("data", (bytes: Buffer) => (said += bytes.toString()));
       await waitFor("the container is ready", () => said.includes("ready"));
-      const servers = lab.server
-        .pids()
-        .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("serve"))
-        .filter((pid) => readFileSync(`/proc/${pid}/comm`, "latin1").trim() !== "sh");
-      assert.ok(servers.length > 0);
-      for (const pid of servers) run(["kill", "-9", String(pid)]);
+      killServer(lab);
       child.stdin?.write("go\n");
       await waitFor("the container has gone on", () => child.exitCode !== null);
       assert.match(said, /good\ngone\n$/);

@@ -1,4 +1,6 @@
 /** Where a container's part of the cgroup tree is: below a mount, and on the host. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { mountedHierarchies } from "../support/cgroup_tree.ts";
 import type { Container } from "../support/container.ts";
@@ -51,4 +53,14 @@ export async function openLab(): Promise<Lab> {
     lab.server.kill();
     throw error;
   }
+}
+
+/** Kills the serving process; the holder starts another. */
+export function killServer(lab: Lab): void {
+  const servers = lab.server
+    .pids()
+    .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("serve"))
+    .filter((pid) => readFileSync(`/proc/${pid}/comm`, "latin1").trim() !== "sh");
+  assert.ok(servers.length > 0);
+  for (const pid of servers) process.kill(pid, "SIGKILL");
 }
