@@ -52,6 +52,8 @@ export class CallerResolver {
   readonly #namespaces = new Map<PidNamespaceId, KnownNamespace>();
   #recent = new Map<number, Container | undefined>();
   #recentUntilMs = 0;
+  #lastTid = -1;
+  #last: Container | undefined;
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -75,7 +77,17 @@ export class CallerResolver {
     }
     const container = this.#ask(tid);
     if (freshnessMs > 0) this.#recent.set(tid, container);
+    this.#lastTid = tid;
+    this.#last = container;
     return container;
+  }
+
+  /**
+   * As `resolve`, for what need not be exact: what was found for `tid` is said again, whenever that was,
+   * unless another was asked for since.
+   */
+  lately(tid: number): Container | undefined {
+    return tid === this.#lastTid ? this.#last : this.resolve(tid);
   }
 
   /** Pid namespaces that are known. */

