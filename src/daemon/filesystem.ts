@@ -152,11 +152,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
   });
   const callerOf = (pid: number): number => {
     try {
-<<<<<<< Updated upstream
-      return world.resolver.resolve(pid)?.key ?? 0;
-=======
       return world.resolver.lately(pid)?.key ?? 0;
->>>>>>> Stashed changes
     } catch {
       // Only an order depends on it; the request itself finds out what is wrong.
       return 0;

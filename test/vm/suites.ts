@@ -96,7 +96,6 @@ export function guestFiles(wanted: Wanted): GuestFiles[] {
   );
 }
 
-<<<<<<< Updated upstream
 /** So many files at most in one process: a start costs ten seconds, but what has begun is soon over. */
 const MOST_FILES = 4;
 
@@ -109,13 +108,6 @@ function groups({ apart = "none" }: GuestSuite, paths: string[]): string[][] {
     shared.push(together.slice(at, at + MOST_FILES));
   }
   return [...shared, ...alone.map((path) => [path])];
-=======
-/** What runs in one process. */
-function groups({ apart = "none" }: GuestSuite, paths: string[]): string[][] {
-  const together = paths.filter((path) => !has(apart, basename(path, ".test.js")));
-  const alone = paths.filter((path) => !together.includes(path)).map((path) => [path]);
-  return together.length === 0 ? alone : [together, ...alone];
->>>>>>> Stashed changes
 }
 
 function has(files: Files, name: string): boolean {
