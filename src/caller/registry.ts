@@ -15,6 +15,7 @@ import { tryReadFile } from "../sys/read.ts";
 import { Container } from "./container.ts";
 import { containerKey, identityHierarchies, splitKey, type ContainerKey } from "./container_key.ts";
 import { containerPathOf } from "./container_path.ts";
+import { InTurn } from "./in_turn.ts";
 
 export interface RegistryOptions {
   readonly procRoot: string;
@@ -46,7 +47,7 @@ export class ContainerRegistry {
   readonly #identity: readonly Hierarchy[];
   /** In order of use: the first one is the one unused for longest. */
   readonly #byKey = new Map<ContainerKey, Container>();
-  #turn = this.#byKey.entries();
+  readonly #inTurn = new InTurn(this.#byKey);
   #usesUntilCount = COUNT_EVERY;
   /** Whether so many are known, or so many descriptors open, that order of use matters. */
   #crowded = false;
@@ -113,24 +114,18 @@ export class ContainerRegistry {
     return known;
   }
 
-  /** Those that have ended and are asked for no more would stay for ever. */
-  #forgetDead(): void {
-    for (let i = 0; i < LOOK_AT; i++) {
-      const next = this.#turn.next();
-      if (next.done === true) {
-        this.#turn = this.#byKey.entries();
-        return;
-      }
-      const [key, container] = next.value;
-      if (container.cgroups.alive()) continue;
+  /** Those that have ended and are asked for no more would stay for ever. @param most to look at */
+  forgetDead(most: number = LOOK_AT): void {
+    this.#inTurn.some(most, (container, key) => {
+      if (container.cgroups.alive()) return;
       this.#byKey.delete(key);
       container.close();
-    }
+    });
   }
 
   /** Forgets, and has descriptors given back, as far as need be. */
   #bound(): void {
-    this.#forgetDead();
+    this.forgetDead();
     const { maxContainers, descriptors } = this.#options;
     const { size } = this.#byKey;
     this.#usesUntilCount = COUNT_EVERY;

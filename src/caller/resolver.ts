@@ -17,6 +17,7 @@ import type { HostPid, PidNamespaceId } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
 import type { Container } from "./container.ts";
 import { containerPathOf, type ProcessPlace } from "./container_path.ts";
+import { InTurn } from "./in_turn.ts";
 import { initOfPidNamespace, pidNamespaceOf } from "./pid_namespace.ts";
 import type { ContainerRegistry } from "./registry.ts";
 
@@ -45,11 +46,14 @@ interface KnownNamespace {
 type MountRoots = ReadonlyMap<string, readonly string[]>;
 
 const MAX_PLACES_PER_NAMESPACE = 256;
+/** With each new namespace so many others are looked at whether they still live. */
+const LOOK_AT = 8;
 
 export class CallerResolver {
   readonly #options: ResolverOptions;
   readonly #hostNamespace: PidNamespaceId | undefined;
   readonly #namespaces = new Map<PidNamespaceId, KnownNamespace>();
+  readonly #inTurn = new InTurn(this.#namespaces);
   #recent = new Map<number, Container | undefined>();
   #recentUntilMs = 0;
   #lastTid = -1;
@@ -210,9 +214,23 @@ export class CallerResolver {
       containers: new Map(),
     };
     if (id !== this.#hostNamespace && fd < 0) return namespace;
+    this.forgetDead();
     if (this.#namespaces.size >= maxNamespaces) this.#forgetOldest();
     this.#namespaces.set(id, namespace);
     return namespace;
+  }
+
+  /** With its first process a namespace dies; its descriptors would stay for ever. @param most to look at */
+  forgetDead(most: number = LOOK_AT): void {
+    const { procRoot } = this.#options;
+    this.#inTurn.some(most, (namespace, id) => {
+      // One that nobody has waited for yet is in no namespace any more.
+      const { init } = namespace;
+      const isAlive = init !== undefined && pidNamespaceOf(procRoot, init) === id;
+      if (isAlive || id === this.#hostNamespace) return;
+      this.#namespaces.delete(id);
+      closeNamespace(namespace);
+    });
   }
 
   #forgetOldest(): void {

@@ -124,6 +124,8 @@ export interface ServedFilesystem {
   readonly operations: Operations;
   /** The container that a thread is in, 0 for the host: who waits for whom. */
   readonly callerOf: (pid: number) => number;
+  /** Lets go of containers that have ended; for when there is time. */
+  readonly tidy: () => void;
 }
 
 /** The filesystem of one serving thread. */
@@ -158,7 +160,11 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
       return 0;
     }
   };
-  if (!view.cgroupTree) return { operations: files, callerOf };
+  const tidy = (): void => {
+    world.registry.forgetDead(MAX_CONTAINERS);
+    world.resolver.forgetDead(MAX_CONTAINERS);
+  };
+  if (!view.cgroupTree) return { operations: files, callerOf, tidy };
   const tree = cgroupTreeOf({
     procRoot: "/proc",
     layout: detectLayout(readFile("/proc/thread-self/mountinfo")),
@@ -174,7 +180,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
     late: () => context.late(),
     slow: () => context.slow(),
   });
-  return { operations, callerOf };
+  return { operations, callerOf, tidy };
 }
 
 /** The filesystem of the second connection's serving thread, whose pages the kernel caches. */

@@ -24,6 +24,8 @@ export const LEAD_BYTES: number = (THREADS + 2) * 4;
 
 /** So many requests between two looks at the queue. */
 const LOOK_EVERY = 32;
+/** How often one that stands by is told that it is idle. */
+const IDLE_MS = 2000;
 /** Looks in a row that find a queue before another thread is called. */
 const LOOKS_TO_CALL = 3;
 
@@ -37,6 +39,8 @@ export interface LeadOptions {
    * they and the readers take them from each other, and fewer reads are answered than by one.
    */
   readonly most: number;
+  /** Told every now and then while this thread has nothing else to do. */
+  readonly onIdle?: () => void;
 }
 
 /** One thread's part in it. */
@@ -104,8 +108,9 @@ export class Lead {
         break;
       }
       const calls = Atomics.load(words, CALLS);
-      if (calls === 0) Atomics.wait(words, CALLS, 0);
-      else if (Atomics.compareExchange(words, CALLS, calls, calls - 1) === calls) break;
+      if (calls === 0) {
+        if (Atomics.wait(words, CALLS, 0, IDLE_MS) === "timed-out") this.#options.onIdle?.();
+      } else if (Atomics.compareExchange(words, CALLS, calls, calls - 1) === calls) break;
     }
     become(words, this.#slot, DOING.leading);
   }

@@ -71,6 +71,7 @@ function work(order: WorkerOrder): void {
     isQueued: () => (order.connection === "main" && !backlog.isEmpty) || isQueued(),
     isStopping: () => slot.stopping,
     most: Math.max(1, Math.floor(availableParallelism() / 2)),
+    onIdle: () => tidy(),
   });
   const context: FilesystemContext = {
     view: config.view,
@@ -83,10 +84,10 @@ function work(order: WorkerOrder): void {
     late: () => late,
     slow: () => lead.slow(),
   };
-  const { operations, callerOf } =
+  const { operations, callerOf, tidy } =
     order.connection === "main"
       ? createFilesystem(context)
-      : { callerOf: undefined, operations: createCachedFilesystem(context) };
+      : { callerOf: undefined, tidy: () => {}, operations: createCachedFilesystem(context) };
   if (order.selfTest) selfTest(operations);
   const { connection } = order;
   const idmap = connection === "cached" || !config.view.cgroupTree;
