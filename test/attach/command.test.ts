@@ -6,7 +6,7 @@ import type { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { OciContainer } from "../support/oci.ts";
 import { keyedNumbers } from "../support/parse.ts";
-import { lxcfsCommand } from "../support/project.ts";
+import { attachCommand, lxcfsCommand } from "../support/project.ts";
 import { installed, type Result, tryRun } from "../support/run.ts";
 
 void describe("the commands", { skip: whyNoMounts() }, () => {
@@ -22,13 +22,15 @@ void describe("the commands", { skip: whyNoMounts() }, () => {
 
   const lxcfs = (...args: string[]): Result =>
     tryRun([lxcfsCommand, ...args, "--mountpoint", lab.server.mountpoint]);
+  const attach = (...args: string[]): Result =>
+    tryRun([...attachCommand, ...args, "--mountpoint", lab.server.mountpoint]);
   const fileFromOutside = (path: string): string =>
     readFileSync(`/proc/${container.initPid}/root${path}`, "latin1");
   const pid = (): string => String(container.initPid);
 
   void test("attach shows a container its own view, whoever reads it", () => {
     tryRun([lxcfsCommand, "detach", pid()]);
-    const { status, stdout, stderr } = lxcfs("attach", pid());
+    const { status, stdout, stderr } = attach(pid());
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^process \d+: \d+ attached$/m);
     for (const text of [container.read("/proc/meminfo"), fileFromOutside("/proc/meminfo")]) {
@@ -39,7 +41,7 @@ void describe("the commands", { skip: whyNoMounts() }, () => {
   });
 
   void test("a second attach finds all done", () => {
-    assert.match(lxcfs("attach", pid()).stdout, /^process \d+: \d+ already$/m);
+    assert.match(attach(pid()).stdout, /^process \d+: \d+ already$/m);
   });
 
   void test("heal leaves what lives alone", () => {
@@ -59,7 +61,7 @@ void describe("the commands", { skip: whyNoMounts() }, () => {
   void test("a container is known by its pid whatever runs it", { skip }, () => {
     const running = OciContainer.start("runc", { limits: { memoryBytes: 64 << 20 } });
     try {
-      assert.equal(lxcfs("attach", String(running.initPid)).status, 0);
+      assert.equal(attach(String(running.initPid)).status, 0);
       assert.equal(keyedNumbers(running.read("/proc/meminfo")).get("MemTotal"), 65_536);
     } finally {
       running.stop();

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { containerNames } from "../../src/attach/identity.ts";
 import { cachedMountPointOf } from "../../src/attach/served.ts";
-import { lxcfsCommand } from "../support/project.ts";
+import { attachCommand } from "../support/project.ts";
 import { statusWhen } from "../daemon/control.ts";
 import { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
@@ -156,8 +156,7 @@ void suite("cached files", { skip: whyNoMounts() }, () => {
     const container = await Container.start({ limits: { memoryBytes: 64 * MIB } });
     after(() => container.stop());
     const { status, stderr } = tryRun([
-      lxcfsCommand,
-      "attach",
+      ...attachCommand,
       "--mountpoint",
       lab.server.mountpoint,
       String(container.initPid),

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
-import { lxcfsCommand } from "../support/project.ts";
+import { attachCommand } from "../support/project.ts";
 import { run } from "../support/run.ts";
 
 const NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
@@ -88,7 +88,7 @@ void describe("what is served", { skip: whyNoMounts() }, () => {
     const { mountpoint } = lab.server;
     const attached = await Container.start();
     context.after(() => attached.stop());
-    run([lxcfsCommand, "attach", "--mountpoint", mountpoint, String(attached.initPid)]);
+    run([...attachCommand, "--mountpoint", mountpoint, String(attached.initPid)]);
     const input = files().join("\n");
     for (const way of WAYS) {
       const script = ["sh", "-c", `cd / && ${OPENS[way]}`];

@@ -9,7 +9,7 @@ import type { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
 import { OciContainer } from "../support/oci.ts";
 import { keyedNumbers } from "../support/parse.ts";
-import { lxcfsCommand } from "../support/project.ts";
+import { attachCommand, lxcfsCommand } from "../support/project.ts";
 import { installed, type Result, run, tryRun } from "../support/run.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -181,13 +181,8 @@ void describe("it explains itself", { skip: whyNoMounts() }, () => {
       symlinkSync(states.trim(), link);
       try {
         assert.equal(
-          tryRun([
-            lxcfsCommand,
-            "attach",
-            String(running.initPid),
-            "--mountpoint",
-            lab.server.mountpoint,
-          ]).status,
+          tryRun([...attachCommand, String(running.initPid), "--mountpoint", lab.server.mountpoint])
+            .status,
           0,
         );
         type Row = Record<string, unknown> & { attached: { files: number; how: string } };

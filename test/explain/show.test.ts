@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
-import { lxcfsCommand } from "../support/project.ts";
+import { attachCommand, lxcfsCommand } from "../support/project.ts";
 import { run, tryRun } from "../support/run.ts";
 import { ask, FILES, InsideReader } from "./ask.ts";
 
@@ -77,7 +77,7 @@ void describe("show", { skip: whyNoMounts() }, () => {
       ...["--mountpoint", lab.server.mountpoint],
     ]);
     run([
-      ...[lxcfsCommand, "attach", String(container.initPid)],
+      ...[...attachCommand, String(container.initPid)],
       ...["--mountpoint", lab.server.mountpoint],
     ]);
     await compare(

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test, describe } from "node:test";
-import { lxcfsCommand, projectRoot } from "../support/project.ts";
+import { attachCommand, projectRoot } from "../support/project.ts";
 import { guardWith } from "../support/guard.ts";
 import { run, tryRun } from "../support/run.ts";
 import { throwAwayRoot } from "./systemd_container.ts";
@@ -35,7 +35,10 @@ systemctl daemon-reload
     writeFileSync(SETTINGS, "[Exec]\nPrivateUsers=no\n[Network]\nVirtualEthernet=no\n");
     mkdirSync(DROP_IN, { recursive: true });
     const text = readFileSync(join(projectRoot, "share/systemd-nspawn.conf"), "utf8");
-    writeFileSync(join(DROP_IN, "lxcfs.conf"), text.replaceAll("/usr/bin/lxcfs", lxcfsCommand));
+    writeFileSync(
+      join(DROP_IN, "lxcfs.conf"),
+      text.replaceAll("/usr/bin/lxcfs attach", attachCommand.join(" ")),
+    );
     run(["systemctl", "daemon-reload"]);
   });
   after(() => {
@@ -54,9 +57,9 @@ systemctl daemon-reload
     const log = tryRun(["journalctl", "-u", SERVICE, "--no-pager", "-n", "20"]).stdout;
     assert.equal(stdout, `MemTotal:         ${192 * 1024} kB\n`, stderr + log);
     // Known by name. While systemd was setting it up, its own path may not have been there yet.
-    const { status } = tryRun([lxcfsCommand, "attach", `nspawn:${NAME}`]);
+    const { status } = tryRun([...attachCommand, `nspawn:${NAME}`]);
     assert.equal(status, 0);
-    const again = run([lxcfsCommand, "attach", `nspawn:${NAME}`]);
+    const again = run([...attachCommand, `nspawn:${NAME}`]);
     assert.match(again, /^nspawn:lxcfs-drop-in: \d+ already$/m);
   });
 });

@@ -2,12 +2,19 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { patient } from "./wait.ts";
 
 /** The directory of the project's package.json. */
 export const projectRoot: string = findRoot(dirname(fileURLToPath(import.meta.url)));
 
 /** The command under test. */
 export const lxcfsCommand: string = join(projectRoot, "bin/lxcfs");
+
+/** `lxcfs attach`, with as much time for a container as its default of five seconds means here. */
+export const attachCommand: readonly string[] = [
+  ...[lxcfsCommand, "attach"],
+  ...["--timeout", String(patient(5))],
+];
 
 function findRoot(from: string): string {
   if (existsSync(join(from, "package.json"))) return from;
