@@ -2,6 +2,7 @@
 import { CallerResolver } from "../caller/resolver.ts";
 import { ContainerRegistry } from "../caller/registry.ts";
 import { detectLayout } from "../cgroup/layout.ts";
+import type { Hierarchy } from "../cgroup/types.ts";
 import { SystemClock } from "../sys/clock.ts";
 import { readPageBytes } from "../host/page_size.ts";
 import { readFile } from "../sys/read.ts";
@@ -11,11 +12,18 @@ export type ContainerNameOf = (pid: number) => string | undefined;
 
 const MAX_CONTAINERS = 64;
 
+export interface ContainerNames {
+  readonly nameOf: ContainerNameOf;
+  /** The same of the cgroup right above the container's: in Kubernetes, its pod's. */
+  readonly nameAbove: ContainerNameOf;
+  close(): void;
+}
+
 /**
  * Asks as the server does when that process reads, so that both come to the same container.
  * Holds descriptors: close it.
  */
-export function containerNames(procRoot: string): { nameOf: ContainerNameOf; close: () => void } {
+export function containerNames(procRoot: string): ContainerNames {
   const layout = detectLayout(readFile(`${procRoot}/self/mountinfo`));
   const registry = new ContainerRegistry({
     ...{ procRoot, layout, root: "" },
@@ -29,6 +37,13 @@ export function containerNames(procRoot: string): { nameOf: ContainerNameOf; clo
   });
   return {
     nameOf: (pid) => resolver.resolve(pid)?.name,
+    nameAbove: (pid) => {
+      const own = resolver.resolve(pid)?.paths ?? new Map<Hierarchy, string>();
+      const above = [...own].map(
+        ([hierarchy, path]) => [hierarchy, path.slice(0, path.lastIndexOf("/")) || "/"] as const,
+      );
+      return registry.at(new Map(above), undefined)?.name;
+    },
     close: () => {
       resolver.close();
       for (const container of registry.known()) container.close();

@@ -14,7 +14,7 @@ import type { HostPid } from "../sys/ids.ts";
 import { tryReadFile } from "../sys/read.ts";
 import { Container } from "./container.ts";
 import { containerKey, identityHierarchies, splitKey, type ContainerKey } from "./container_key.ts";
-import { containerPathOf } from "./container_path.ts";
+import { containerPathOf, isAtOrBelow } from "./container_path.ts";
 import { InTurn } from "./in_turn.ts";
 
 export interface RegistryOptions {
@@ -173,10 +173,9 @@ export class ContainerRegistry {
       if (text === undefined) continue;
       for (const [other, otherPath] of cgroupPaths(layout, text)) {
         if (other === hierarchy) continue;
-        const contained = containerPathOf(
-          { path: otherPath, mountRoots: [] },
-          { path: otherPath, mountRoots: [] },
-        );
+        const place = { path: otherPath, mountRoots: [] };
+        // A cgroup above a container's, as a pod's, is called the same in all hierarchies.
+        const contained = isAtOrBelow(otherPath, path) ? path : containerPathOf(place, place);
         if (contained !== undefined) paths.set(other, contained);
       }
       break;

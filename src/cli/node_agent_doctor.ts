@@ -107,13 +107,16 @@ function examine(row: SurveyRow, mountPoint: string): Finding {
   try {
     // By its own eyes: a dead mount is dead there, whatever lives here.
     readFile(`/proc/${row.pid}/root/proc/meminfo`);
-    const own = row.container === null ? "" : `/containers/${row.container}`;
-    const meminfo = parseMeminfo(readFile(`${mountPoint}${own}/proc/meminfo`));
+    const shown = row.attached.container ?? row.container;
+    const root = shown === null ? "" : `/containers/${shown}`;
+    const meminfo = parseMeminfo(readFile(`${mountPoint}${root}/proc/meminfo`));
     const shownBytes = (meminfo.get("MemTotal") ?? 0) * 1024;
     const limit = row.memoryLimitBytes === null ? "no limit" : sizeText(row.memoryLimitBytes);
-    const files = `files ${attachedText(row.attached)}; memory ${sizeText(shownBytes)}, its cgroup says ${limit}`;
+    const whose = shown === row.container ? "" : "; shown another cgroup's: lxcfs.io/boundary";
+    const files = `files ${attachedText(row.attached)}; memory ${sizeText(shownBytes)}, its cgroup says ${limit}${whose}`;
     // A limit above the node's memory is none.
-    const wrong = row.memoryLimitBytes !== null && shownBytes > row.memoryLimitBytes;
+    const wrong =
+      shown === row.container && row.memoryLimitBytes !== null && shownBytes > row.memoryLimitBytes;
     if (!wrong) return { check, severity: "ok", message: files };
     return { check, severity: "error", message: files, remedy: "kubectl lxcfs doctor" };
   } catch (error) {

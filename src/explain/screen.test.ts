@@ -14,7 +14,7 @@ const row = (name: string, memoryBytes: number, cpuUse = 0): LiveRow => ({
   cpuQuota: 1,
   cpus: 2,
   cpuUsageUs: 0,
-  attached: { files: 0, how: "kernel", devices: [] },
+  attached: { files: 0, how: "kernel", devices: [], container: undefined },
   cpuUse,
   readsPerSecond: 1,
 });

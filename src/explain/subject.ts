@@ -85,6 +85,8 @@ export interface AttachmentSummary {
   readonly how: Attachment | "mixed";
   /** Superblocks (`major:minor`) they are of. */
   readonly devices: readonly string[];
+  /** Whose directory below `containers/` they are of, where that is one for all. */
+  readonly container: string | undefined;
 }
 
 export function summarizeAttachments(procRoot: string, pid: number): AttachmentSummary {
@@ -96,5 +98,11 @@ export function summarizeAttachments(procRoot: string, pid: number): AttachmentS
   );
   const [only, ...others] = kinds;
   const how = only === undefined ? "kernel" : others.length > 0 ? "mixed" : only;
-  return { files: mounts.length, how, devices: [...new Set(mounts.map(deviceOf))] };
+  const owners = new Set(mounts.map(({ root }) => /^\/containers\/([^/]+)\//.exec(root)?.[1]));
+  return {
+    files: mounts.length,
+    how,
+    devices: [...new Set(mounts.map(deviceOf))],
+    container: owners.size === 1 ? [...owners][0] : undefined,
+  };
 }

@@ -15,6 +15,13 @@ export const EXCLUDE_CONTAINERS = "lxcfs.io/exclude-containers";
 /** Annotation: how many CPUs the pod's containers see, see `isCpuPolicy`. */
 export const CPU_POLICY = "lxcfs.io/cpu-policy";
 
+/** Annotation: whose limits and use the pod's containers see, their own or their pod's. */
+export const BOUNDARY = "lxcfs.io/boundary";
+
+export type Boundary = "container" | "pod";
+
+export const BOUNDARIES: readonly Boundary[] = ["container", "pod"];
+
 /** Annotation that is written: `injected`. It tells people; what decides is the pod's content. */
 export const STATUS = "lxcfs.io/status";
 

@@ -79,7 +79,8 @@ export class Cluster {
   static start(): Cluster | string {
     const given = process.env["KUBECONFIG"];
     const image = process.env["LXCFS_IMAGE"];
-    if (given && image) return new Cluster({ image, kubectl: "kubectl", environment: process.env });
+    const kubectl = process.env["KUBECTL"] ?? "kubectl";
+    if (given && image) return new Cluster({ image, kubectl, environment: process.env });
     if (!existsSync(`${LAB}up.sh`))
       return "no KUBECONFIG with LXCFS_IMAGE, and no lab beside the checkout";
     if (process.getuid?.() !== 0) return "the lab's cluster needs root";

@@ -2,6 +2,7 @@
  * What the agent does when a container starts: whose it is, whether it is to be attached to. How it
  * learns of containers (NRI, cgroups), and how it keeps the server up, is elsewhere.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../../sys/log.ts";
 import type { Pod } from "../api/objects.ts";
 import type { NriContainer, PodSandbox } from "../nri/messages.ts";
@@ -72,7 +73,7 @@ export class ContainerWork {
     for (const waitMs of ASK_AGAIN_MS) {
       const pod = await this.#options.pods.byUid(uid).catch(() => undefined);
       if (pod) return pod;
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await pause(waitMs);
     }
     return await this.#options.pods.byUid(uid).catch(() => undefined);
   }
@@ -84,7 +85,7 @@ export class ContainerWork {
       const pod = pods?.get(seen.podUid);
       const name = pod && containerName(pod, seen.id);
       if (name !== undefined) return name;
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await pause(500);
     }
     return "";
   }
@@ -103,7 +104,8 @@ export class ContainerWork {
     }
     const policy = cpuPolicyOf(pod, container);
     if (policy !== undefined) await hand.run({ do: "cpu-policy", pid, policy });
-    const { outcome } = await hand.run({ do: "attach", pid, wanted: decision.wanted });
+    const { wanted, boundary } = decision;
+    const { outcome } = await hand.run({ do: "attach", pid, wanted, view: { boundary } });
     if (!outcome) return;
     const fields = { pod: `${namespace}/${pod.metadata?.name}`, pid, container };
     if (outcome.status === "done") {
@@ -118,4 +120,9 @@ export class ContainerWork {
   #skip(why: string): void {
     this.skipped.set(why, (this.skipped.get(why) ?? 0) + 1);
   }
+}
+
+/** Does not keep an agent that is to end. */
+function pause(ms: number): Promise<void> {
+  return sleep(ms, undefined, { ref: false });
 }

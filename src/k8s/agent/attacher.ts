@@ -4,7 +4,15 @@ import { lxcfsTargets } from "../../attach/find_mounts.ts";
 import { containerNames } from "../../attach/identity.ts";
 import type { AttachPool } from "../../attach/pool.ts";
 import type { Binding, Job, Outcome } from "../../attach/types.ts";
+import type { Boundary } from "../names.ts";
 import { isWanted, type Wanted } from "./wanted.ts";
+
+/** Whose machine a container is to see. */
+export interface ViewOf {
+  /** A process of that container, where it is not the one that is attached to. */
+  of?: number;
+  boundary?: Boundary;
+}
 
 /** Shows a container its own files; by pid as the host numbers processes. */
 export class Attacher {
@@ -18,13 +26,14 @@ export class Attacher {
 
   /**
    * @param wanted which paths the container is to get
-   * @param viewOf a process whose view it is to be, where that is not its own
+   * @param view whose it is to be
    */
-  async attach(pid: number, wanted: Wanted, viewOf = pid): Promise<Outcome> {
+  async attach(pid: number, wanted: Wanted, { of = pid, boundary }: ViewOf = {}): Promise<Outcome> {
     const names = containerNames("/proc");
     let bindings: Binding[];
     try {
-      bindings = bindingsFor(this.#mountPoint, names.nameOf(viewOf));
+      const name = boundary === "pod" ? names.nameAbove(of) : names.nameOf(of);
+      bindings = bindingsFor(this.#mountPoint, name);
     } finally {
       names.close();
     }

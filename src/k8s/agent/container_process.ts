@@ -34,7 +34,8 @@ export async function ownProgram(cgroup: string, limitMs: number): Promise<numbe
   while (performance.now() < untilMs) {
     const pid = firstProcess(cgroup);
     if (pid > 0 && !isRuntime(pid)) return pid;
-    await sleep(LOOK_MS);
+    // An agent that is to end does not stay for a container that may never start.
+    await sleep(LOOK_MS, undefined, { ref: false });
   }
   return 0;
 }

@@ -85,6 +85,16 @@ describe("decision to attach", () => {
     ]);
   });
 
+  it("passes on whose machine the containers see: their own, unless the pod says otherwise", () => {
+    const boundaryOf = (annotations: object) => {
+      const decision = decide(pod("plain", { annotations }), OPTED_IN, DEFAULT_SETTINGS);
+      return decision.attach && decision.boundary;
+    };
+    assert.equal(boundaryOf({}), "container");
+    assert.equal(boundaryOf({ "lxcfs.io/boundary": "pod" }), "pod");
+    assert.equal(boundaryOf({ "lxcfs.io/boundary": "node" }), "container");
+  });
+
   it("passes on which containers are excluded", () => {
     const decision = decide(pod("excluded-container"), OPTED_IN, DEFAULT_SETTINGS);
     assert.ok(decision.attach && decision.excludedContainers.has("exporter"));

@@ -1,6 +1,15 @@
 /** Whether a running container is to be attached to, and with which files. Pure. */
 import type { Pod } from "../api/objects.ts";
-import { DEFAULT_FILES, FILES, INJECT, OPT_OUT_VALUES, SERVED_FILES } from "../names.ts";
+import {
+  BOUNDARIES,
+  BOUNDARY,
+  type Boundary,
+  DEFAULT_FILES,
+  FILES,
+  INJECT,
+  OPT_OUT_VALUES,
+  SERVED_FILES,
+} from "../names.ts";
 import type { InjectionSettings, SkipReason } from "../webhook/selection.ts";
 import { skipReason, wishes } from "../webhook/selection.ts";
 import type { Wanted } from "./wanted.ts";
@@ -12,6 +21,7 @@ export type Decision =
       attach: true;
       wanted: Wanted;
       excludedContainers: ReadonlySet<string>;
+      boundary: Boundary;
     };
 
 /**
@@ -35,7 +45,9 @@ export function decide(
     if (!optedIn(pod, namespaceLabels, settings)) return { attach: false, why: "not-opted-in" };
   }
   const { excludedContainers } = wishes(pod, settings);
-  return { attach: true, wanted: wantedBy(pod, settings), excludedContainers };
+  const boundary =
+    BOUNDARIES.find((each) => each === pod.metadata?.annotations?.[BOUNDARY]) ?? "container";
+  return { attach: true, wanted: wantedBy(pod, settings), excludedContainers, boundary };
 }
 
 function optedIn(

@@ -10,14 +10,14 @@ import { promisify } from "node:util";
 import { heal } from "../../attach/heal.ts";
 import { AttachPool } from "../../attach/pool.ts";
 import type { Outcome } from "../../attach/types.ts";
-import { Attacher } from "./attacher.ts";
+import { Attacher, type ViewOf } from "./attacher.ts";
 import { detachAll } from "./detach_all.ts";
 import { joinCgroup } from "./node_cgroup.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** What can be asked of the hand. */
 export type Task =
-  | { do: "attach"; pid: number; wanted: Wanted; viewOf?: number }
+  | { do: "attach"; pid: number; wanted: Wanted; view?: ViewOf }
   | { do: "detach"; pid: number }
   | { do: "cpu-policy"; pid: number; policy: string }
   | { do: "detach-all"; except: readonly number[] }
@@ -51,7 +51,7 @@ export function serveHand(mountPoint: string, cgroup: string): Promise<never> {
     switch (task.do) {
       case "attach":
         return {
-          outcome: await attacher.attach(task.pid, task.wanted, task.viewOf),
+          outcome: await attacher.attach(task.pid, task.wanted, task.view),
           containers: 1,
         };
       case "detach":

@@ -80,7 +80,9 @@ function show(mountPoint: string, pid: number, file: string): number {
 async function debug(attacher: Attacher, uid: string, ids: readonly string[]): Promise<number> {
   const [target, debugger_] = ids.map((id) => pidsOf(uid, [id])[0]);
   if (target === undefined || debugger_ === undefined) return unknown(uid);
-  return tell("debug", await attacher.attach(debugger_, EVERYTHING, target)) ? 0 : EXIT.failed;
+  return tell("debug", await attacher.attach(debugger_, EVERYTHING, { of: target }))
+    ? 0
+    : EXIT.failed;
 }
 
 /** A pod's containers with their first processes: those named, or all but the one that only waits. */

@@ -4,6 +4,8 @@
  */
 import type { Pod } from "../api/objects.ts";
 import {
+  BOUNDARIES,
+  BOUNDARY,
   CPU_POLICIES,
   CPU_POLICY,
   DEFAULT_FILES,
@@ -124,6 +126,11 @@ export function wishes(pod: Pod, settings: InjectionSettings): Wishes {
     warnings.push(
       `lxcfs: annotation ${CPU_POLICY} is "${policy}": expected one of ${CPU_POLICIES}`,
     );
+  }
+  const boundary = annotations[BOUNDARY];
+  if (boundary !== undefined && !BOUNDARIES.some((each) => each === boundary)) {
+    const known = BOUNDARIES.join(", ");
+    warnings.push(`lxcfs: annotation ${BOUNDARY} is "${boundary}": expected one of ${known}`);
   }
   return { files, excludedContainers: new Set(list(annotations[EXCLUDE_CONTAINERS])), warnings };
 }
