@@ -1,5 +1,5 @@
 /** Test files in a machine: run in one process, their output handed on line by line, their outcome. */
-import { type Counts, countsOf, NO_COUNTS, testLines } from "../../tools/counts.ts";
+import { type Counts, countsOf, NO_COUNTS, sum, testLines } from "../../tools/counts.ts";
 import type { Layout } from "./layout.ts";
 import type { Machine } from "./machine.ts";
 import { GUEST_PROJECT } from "./project.ts";
@@ -20,15 +20,24 @@ export interface FileResult {
   readonly status: number;
 }
 
+/** Exit status of a job that was ended for its time. */
+const TIMED_OUT = 124;
+
 /** Where the reporter writes in the guest. */
 const RESULTS = "/run/lxcfs-test.results";
 
-/** Runs the files without Node's runner around them: each process takes a second here. */
+/**
+ * Runs the files without Node's runner around them: each process takes a second here.
+ * @param leftMs time that is left for all of the run: what it cuts off has not failed, and is skipped
+ */
 export async function runGuestFiles(
   machine: Machine,
-  { paths, timeoutMs }: GuestFiles,
+  files: GuestFiles,
+  leftMs: number,
   print: (line: string) => void,
 ): Promise<FileResult[]> {
+  const { paths } = files;
+  const timeoutMs = Math.max(0, Math.min(files.timeoutMs, leftMs));
   const reporters = ["spec", "stdout", `./dist/tools/reporter.js`, RESULTS].map((value, i) =>
     i % 2 === 0 ? `--test-reporter=${value}` : `--test-reporter-destination=${value}`,
   );
@@ -44,14 +53,24 @@ export async function runGuestFiles(
   });
   out.end();
   err.end();
-  if (status === 124) print(`ended after ${(timeoutMs / 1000).toFixed(0)} s`);
+  if (status === TIMED_OUT) print(`ended after ${(timeoutMs / 1000).toFixed(0)} s`);
   let results = "";
   await machine.job(["sh", "-c", `cat ${RESULTS}; rm -f ${RESULTS}`], {
     timeoutMs: 60_000,
     stdout: (bytes) => (results += bytes.toString("utf8")),
     stderr: () => {},
   });
-  return resultsOf(paths, results, status);
+  const isCutOff = status === TIMED_OUT && leftMs < files.timeoutMs;
+  return isCutOff ? resultsSoFar(paths, results) : resultsOf(paths, results, status);
+}
+
+/** What was done before time was up, and as skipped the file that was running and those after it. */
+function resultsSoFar(paths: readonly string[], text: string): FileResult[] {
+  const all = testLines(text);
+  const reached = paths.filter((path) => all.some((line) => line.file.endsWith(path)));
+  const skipped = Math.max(1, paths.length - reached.length);
+  const counts = sum([countsOf(all, 0), { ...NO_COUNTS, skipped }]);
+  return [{ path: "", status: TIMED_OUT, counts }];
 }
 
 function resultsOf(paths: readonly string[], text: string, status: number): FileResult[] {

@@ -32,10 +32,13 @@ class Here {
   async job(command: readonly string[], options: JobOptions): Promise<number> {
     const [program = "", ...rest] = command;
     const env = { ...process.env, ...options.env, NODE_TEST_CONTEXT: undefined };
-    const { stdout, stderr, status } = spawnSync(program, rest, { cwd: repository, env });
+    const { stdout, stderr, status, error } = spawnSync(program, rest, {
+      ...{ cwd: repository, env },
+      ...(options.timeoutMs === undefined ? {} : { timeout: Math.ceil(options.timeoutMs) }),
+    });
     options.stdout?.(stdout);
     options.stderr?.(stderr);
-    return await Promise.resolve(status ?? 1);
+    return await Promise.resolve(status ?? (error === undefined ? 1 : 124));
   }
 
   cpuSeconds(): number {
@@ -61,6 +64,7 @@ async function runHere(
     machines: 1,
     runsAgain: 2,
     deadlineMs: performance.now() + 600_000,
+    graceMs: 600_000,
     print: (_, line) => said.push(line),
     ...options,
   });
@@ -131,4 +135,34 @@ test("what is not begun in time is skipped", async () => {
   const [outcome] = await runHere([one], { deadlineMs: 0 });
   assert.deepEqual(outcome?.counts, { passed: 0, failed: 0, skipped: 1, unsteady: [] });
   assert.equal(Here.booted, 0);
+});
+
+test("what is begun in time and cut off is skipped; what it had done counts", async () => {
+  const done = file("done", 'test("a", () => {});');
+  const endless = file(
+    "endless",
+    'test("b", () => new Promise((end) => setTimeout(end, 60_000)));',
+  );
+  const after = file("after", 'test("c", () => {});');
+  const cut = { deadlineMs: performance.now() + 1000, graceMs: 2000 };
+  const [outcome] = await runHere([done, endless, after], cut);
+  assert.deepEqual(outcome?.counts, { passed: 1, failed: 0, skipped: 2, unsteady: [] });
+  assert.equal(outcome.status, 0);
+});
+
+test("a failure that could not be run again to its end stays one", async () => {
+  const flag = JSON.stringify(join(folder, "again"));
+  const bad = file(
+    "slower",
+    `import { existsSync, writeFileSync } from "node:fs";
+    test("a", () => {
+      if (existsSync(${flag})) return new Promise((end) => setTimeout(end, 60_000));
+      writeFileSync(${flag}, "");
+      throw new Error("first");
+    });`,
+  );
+  const cut = { deadlineMs: performance.now() + 2000, graceMs: 2000 };
+  const [outcome] = await runHere([bad], cut);
+  assert.equal(outcome?.counts.failed, 1);
+  assert.equal(outcome.status, 1);
 });

@@ -26,11 +26,10 @@ export interface LaneOptions {
   readonly runsAgain: number;
   /** When nothing further is begun, by performance.now(): that is skipped, and said to be. */
   readonly deadlineMs: number;
+  /** What was begun may go on for so long after the deadline; then it is cut off, the rest of it skipped. */
+  readonly graceMs: number;
   readonly print: (layout: Layout, line: string) => void;
 }
-
-/** What was begun may go on for so long after the deadline; then it is ended, and has failed. */
-const GRACE_MS = 360_000;
 
 /** Runs all of it. Each has an outcome, whatever happens to the machines. */
 export async function runLanes(
@@ -86,7 +85,8 @@ class Lane {
         // what belongs to no file is run again as a whole
         const paths = result.path === "" ? files.paths : [result.path];
         again = whole(result.path, await this.#once({ ...files, paths }));
-        if (again.counts.failed === 0) results[index] = { ...again, unsteady: true };
+        if (again.counts.failed === 0 && again.status === 0)
+          results[index] = { ...again, unsteady: true };
       }
     }
     const seconds = (performance.now() - startMs) / 1000;
@@ -127,9 +127,8 @@ class Lane {
   async #inMachine(files: GuestFiles, print: (line: string) => void): Promise<FileResult[]> {
     const machine = (this.#machine ??= await this.#options.boot({ layout: files.layout }));
     const before = machine.cpuSeconds();
-    const leftMs = this.#options.deadlineMs + GRACE_MS - performance.now();
-    const timeoutMs = Math.max(0, Math.min(files.timeoutMs, leftMs));
-    const results = await runGuestFiles(machine, { ...files, timeoutMs }, print);
+    const leftMs = this.#options.deadlineMs + this.#options.graceMs - performance.now();
+    const results = await runGuestFiles(machine, files, leftMs, print);
     this.#cpuSeconds += machine.cpuSeconds() - before;
     return results;
   }

@@ -27,6 +27,9 @@ Suites: ${guestSuites.map((suite) => suite.name).join(", ")}. Without any: the l
 /** How often a file that failed is run again. */
 const RUNS_AGAIN = 2;
 
+/** What was begun before --minutes were over may go on for so long. */
+const GRACE_MS = 360_000;
+
 interface Options {
   readonly layouts: readonly Layout[];
   readonly suites: readonly string[];
@@ -109,6 +112,7 @@ async function main(): Promise<number> {
       machines: given.machines,
       runsAgain: given.once ? 0 : RUNS_AGAIN,
       deadlineMs: startMs + given.minutes * 60_000,
+      graceMs: GRACE_MS,
       print: (layout, line) => process.stdout.write(`${layout.padEnd(6)} | ${line}\n`),
     }),
   );
