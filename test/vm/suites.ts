@@ -44,18 +44,22 @@ export const guestSuites: readonly GuestSuite[] = [
   },
   {
     name: "containers",
-    files: { ...onAll("none"), v2: ["callers", "cpus", "limits", "runtimes"] },
+    files: { ...onAll("none"), v2: "all" },
     timeoutSeconds,
   },
-  { name: "differential", files: onAll("none"), timeoutSeconds },
+  { name: "differential", files: { ...onAll("none"), v2: "all" }, timeoutSeconds },
   {
     name: "fidelity",
-    files: { ...onAll("none"), v2: ["exact", "memory"] },
+    files: {
+      v2: ["exact", "memory"],
+      v1: ["cpu", "cpu_policy", "exact", "memory", "ps", "tools"],
+      hybrid: "none",
+    },
     timeoutSeconds,
   },
   {
     name: "attach",
-    files: { ...onAll("none"), v2: ["attach", "command", "heal"] },
+    files: { ...onAll("none"), v2: ["attach", "heal"] },
     timeoutSeconds,
   },
   { name: "chaos", files: { ...onAll("none"), v2: ["clock"] }, timeoutSeconds },
