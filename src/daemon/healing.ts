@@ -12,6 +12,8 @@ import type { SharedState } from "./state.ts";
 
 /** Far more than a pass takes: a second for a hundred containers. */
 const LIMIT_MS = 120_000;
+/** Some kilobytes for each container; with what Node.js grants, a report of three hundred would be cut. */
+const MAX_REPORT_BYTES = 64 << 20;
 
 /** What is read of `lxcfs heal --json`. */
 interface Report {
@@ -32,7 +34,8 @@ export function healContainers(
     if (error === null) log.info("dead mounts in containers were replaced", { healed });
     else log.warn("not all containers could be healed", { healed, cause: error.message });
   };
-  host.inside(() => execFile(process.execPath, argv, { timeout: LIMIT_MS }, done));
+  const options = { timeout: LIMIT_MS, maxBuffer: MAX_REPORT_BYTES };
+  host.inside(() => execFile(process.execPath, argv, options, done));
 }
 
 function countReplaced(text: string): number {

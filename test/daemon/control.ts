@@ -40,3 +40,9 @@ export function statusWhen(
     50,
   );
 }
+
+/** What the page that is served at `socket` (`--metrics`) says of a metric without labels; NaN if nothing. */
+export function metricAt(socket: string, name: string): number {
+  const { stdout } = tryRun(["curl", "-s", "--unix-socket", socket, "http://lxcfs/metrics"]);
+  return Number(new RegExp(`^lxcfs_${name} (\\S+)$`, "m").exec(stdout)?.[1] ?? Number.NaN);
+}

@@ -1,13 +1,16 @@
 /** What is seen of the server from outside: metrics, health, readiness, log lines. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { Container } from "../support/container.ts";
 import { Lab, whyNoMounts } from "../support/lab.ts";
+import { lxcfsCommand } from "../support/project.ts";
 import { run, tryRun } from "../support/run.ts";
 import { Server } from "../support/server.ts";
 import { waitFor } from "../support/wait.ts";
-import { statusOf } from "./control.ts";
+import { metricAt, statusOf, statusWhen } from "./control.ts";
 
 /** A server starts in half a second, and in many on a machine that is busy with other tests. */
 const PATIENCE_MS = 60_000;
@@ -143,6 +146,41 @@ void describe("metrics", { skip: whyNoMounts() }, () => {
     const now = /\{file="proc\/uptime",result="ok"\} (\d+)/.exec(page())?.[1];
     assert.ok(Number(now) >= Number(before), `${before}, then ${now}`);
   });
+});
+
+void test("mounts that are adopted and healed are counted", { skip: whyNoMounts() }, async () => {
+  const server = await Server.start();
+  const container = await Container.start({ mountpoint: server.mountpoint });
+  const socket = join(server.directory, "metrics.sock");
+  const startAgain = (): void => {
+    const places = ["-p", join(server.directory, "lxcfs.pid")];
+    places.push("--runtime-dir", join(server.directory, "run"), "--metrics", socket);
+    spawn(lxcfsCommand, [...places, server.mountpoint], { stdio: "ignore" });
+  };
+  const counted = (name: string, count: number): Promise<boolean> =>
+    waitFor(`${count} ${name}`, () => metricAt(socket, name) === count, PATIENCE_MS);
+  try {
+    process.kill(statusOf(server).holderPid, "SIGKILL");
+    await waitFor("the holder has gone", () => server.process.signalCode !== null);
+    startAgain();
+    await counted("mounts_adopted_total", 1);
+    assert.equal(metricAt(socket, "mounts_healed_total"), 0);
+    const adopted = await statusWhen(server, "its holder", ({ holderAlive }) => holderAlive);
+    process.kill(adopted.holderPid, "SIGKILL");
+    process.kill(adopted.serverPid, "SIGKILL");
+    await waitFor("the mount is dead", () => !server.answersNow());
+    assert.throws(() => container.read("/proc/uptime"));
+    startAgain();
+    await waitFor(
+      "a file is healed",
+      () => metricAt(socket, "mounts_healed_total") > 0,
+      PATIENCE_MS,
+    );
+    container.read("/proc/uptime");
+  } finally {
+    container.stop();
+    server.kill();
+  }
 });
 
 void test("metrics over TCP, and none unless asked for", { skip: whyNoMounts() }, async () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { guardWith } from "../support/guard.ts";
@@ -10,7 +11,7 @@ import { Container } from "../support/container.ts";
 import { installed } from "../support/run.ts";
 import { Server } from "../support/server.ts";
 import { waitFor } from "../support/wait.ts";
-import { statusOf, statusWhen } from "./control.ts";
+import { metricAt, statusOf, statusWhen } from "./control.ts";
 import { Readers } from "./readers.ts";
 
 /** Threads of `pid` that wait for requests: in read(2) (number 0 or 63) of the FUSE descriptor. */
@@ -38,7 +39,9 @@ void test(
   "a thread that hangs is replaced and its reader gets an answer",
   { skip: !installed("strace") && "strace is not installed" },
   async () => {
-    const server = await Server.start({ args: ["--deadline", "500", "--workers", "2"] });
+    const socket = join(tmpdir(), `lxcfs-watchdog-${process.pid}.sock`);
+    const args = ["--deadline", "500", "--workers", "2", "--metrics", socket];
+    const server = await Server.start({ args });
     try {
       const file = join(server.mountpoint, "proc/meminfo");
       const before = await statusWhen(server, "two workers", (status) => status.workers === 2);
@@ -51,6 +54,8 @@ void test(
       const strace = await delay("write", before.serverPid, tid);
       const readers = new Readers(file, 2);
       const late = await statusWhen(server, "a deadline missed", (s) => s.deadlineMisses > 0);
+      const counted = (): boolean => metricAt(socket, "deadline_misses_total") > 0;
+      await waitFor("it is counted", counted, 15_000);
       await waitFor("a thread in its place", () => statusOf(server).workers === 2);
       assert.equal(late.serverPid, before.serverPid);
       const seen = await readers.end();

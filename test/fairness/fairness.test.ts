@@ -8,17 +8,22 @@ import { Server } from "../support/server.ts";
 import { statusOf, statusWhen } from "../daemon/control.ts";
 import { describe, measureFairness, resultOf } from "./fairness.ts";
 
-void test("beside 64 spinning readers of another container one reader gets its share", async () => {
+void test("beside 64 spinning readers of another container one reader gets its share, and its p99 stays within 5 times", async () => {
   const server = await Server.start();
   try {
-    const found = await measureFairness(server, 3, 1);
-    // How its p99 grows is for an idle machine to say: npm run fairness.
+    const found = await measureFairness(server, 7, 0.5);
     console.log(describe(found));
     // It asks again only when it has its answer. Served in the order of arrival it gets one answer
     // of 65, or of 34 at best.
     assert.ok(
       found.reads > found.crowdReads / 16,
       `${found.reads.toFixed(0)} reads/s beside ${found.crowdReads.toFixed(0)}`,
+    );
+    // A machine that is busy with other things delays rounds of either kind: here the least delayed
+    // one counts, in npm run fairness the middle one.
+    assert.ok(
+      found.bestRatio <= 5,
+      `its p99 is ${found.bestRatio.toFixed(1)} times what it is alone`,
     );
     await server.stop();
   } finally {
