@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Container } from "../support/container.ts";
 import { type Lab, whyNoMounts } from "../support/lab.ts";
+import { Probe, whyNoProbe } from "./probe.ts";
 import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
 
 /** A file of each version that stays as it is, and is longer than one word. */
@@ -13,21 +14,17 @@ const STEADY: Readonly<Record<string, string>> = {
   unified: "cgroup.stat",
 };
 
-/** What mmap(2) shows of a file, or how it fails: by a signal, if its pages can't be had. */
-const MAPPED = `
-import mmap, os, sys
-fd = os.open(sys.argv[1], os.O_RDONLY)
-print(mmap.mmap(fd, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)[:10])
-`;
-
-void describe("files of the cgroup tree", { skip: whyNoMounts() }, () => {
+void describe("files of the cgroup tree", { skip: whyNoMounts() || whyNoProbe() }, () => {
   let lab: Lab;
+  let probe: Probe;
   let mine: Container;
   before(async () => {
     lab = await openLab();
+    probe = new Probe();
     mine = await lab.container();
   });
   after(async () => {
+    probe?.remove();
     await lab?.close();
   });
 
@@ -65,9 +62,14 @@ void describe("files of the cgroup tree", { skip: whyNoMounts() }, () => {
 
   void test("no page of them is ever kept: mmap gets none", () => {
     for (const { name, own } of trees()) {
-      const mapped = mine.tryExec(["python3", "-c", MAPPED, join(own, STEADY[name] ?? "")]);
-      assert.notEqual(mapped.status, 0, mapped.stdout);
-      assert.equal(mapped.stdout, "");
+      const path = join(own, STEADY[name] ?? "");
+      assert.deepEqual(
+        probe.ask(mine, [
+          ["mapped", path],
+          ["mapped", probe.program],
+        ]),
+        ["EFAULT", "ok"],
+      );
     }
   });
 });

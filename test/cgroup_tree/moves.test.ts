@@ -23,18 +23,6 @@ import { sleepSync } from "../support/wait.ts";
 import { Probe, whyNoProbe } from "./probe.ts";
 import { hierarchyNames } from "./trees.ts";
 
-/** A process with a second thread, which ends when a line comes in; says both numbers. */
-const TWO_THREADS = `
-import os, sys, threading
-def wait():
-    print(os.getpid(), threading.get_native_id(), flush=True)
-    os.read(0, 1)
-thread = threading.Thread(target=wait)
-thread.start()
-thread.join()
-threading.Event().wait()
-`;
-
 void describe("numbers that come round again", { skip: whyNoMounts() || whyNoProbe() }, () => {
   const procRoot = "/proc";
   const layout = detectLayout(readFileSync("/proc/self/mountinfo", "latin1"));
@@ -42,6 +30,7 @@ void describe("numbers that come round again", { skip: whyNoMounts() || whyNoPro
   let outside: CgroupTree;
   let probe: Probe;
   let successor: string;
+  let twoThreads: string;
   const children: ChildProcess[] = [];
   const known = new KnownNumbers(procRoot);
   before(async () => {
@@ -49,6 +38,7 @@ void describe("numbers that come round again", { skip: whyNoMounts() || whyNoPro
     outside = new CgroupTree(`lxcfs-outside-${process.pid}`);
     probe = new Probe();
     successor = probe.compile("successor.c");
+    twoThreads = probe.compile("two_threads.c");
   });
   after(() => {
     for (const child of children) child.kill("SIGKILL");
@@ -88,7 +78,7 @@ void describe("numbers that come round again", { skip: whyNoMounts() || whyNoPro
         );
         assert.ok(hierarchy);
         const asker = container.spawn(["sleep", "100"]);
-        const target = container.spawn(["python3", "-c", TWO_THREADS]);
+        const target = container.spawn([twoThreads]);
         children.push(asker, target);
         assert.ok(target.stdout && target.stdin);
         const lines = createInterface(target.stdout);

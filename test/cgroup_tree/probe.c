@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -47,6 +48,22 @@ static int executed(const char *path) {
   }
   waitpid(child, &status, 0);
   errno = WEXITSTATUS(status);
+  return errno ? -1 : 0;
+}
+
+/* Whether a page of a file can be had by mmap(2): EFAULT if the process dies of it. */
+static int mapped(const char *path) {
+  int status;
+  pid_t child = fork();
+  if (child == 0) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *page = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (page == MAP_FAILED) _exit(errno);
+    (void)*(volatile char *)page;
+    _exit(0);
+  }
+  waitpid(child, &status, 0);
+  errno = WIFSIGNALED(status) ? EFAULT : WEXITSTATUS(status);
   return errno ? -1 : 0;
 }
 
@@ -159,6 +176,7 @@ static int call(const char *name, const char *path) {
   if (!strcmp(name, "chdir")) return changed_directory(path);
   if (!strcmp(name, "handle")) return handled(path);
   if (!strcmp(name, "mount-on")) return mount("/", path, NULL, MS_BIND, NULL);
+  if (!strcmp(name, "mapped")) return mapped(path);
   if (!strcmp(name, "happens")) return happened(path);
   if (!strncmp(name, "by-handle:", 10)) return opened_by_handle(path, name + 10);
   if (!strncmp(name, "as:", 3)) return setfsuid(atoi(name + 3)), 0;
