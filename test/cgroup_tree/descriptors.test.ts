@@ -41,12 +41,12 @@ void describe("descriptors", { skip: whyNoMounts() || whyNoProbe() }, () => {
       const fd = openSync(join(tree.own, "cgroup.procs"), "r+");
       const directoryFd = openSync(tree.own, "r");
       try {
-        const [read, wrote, ...found] = probe.askWith(
+        const [read, wrote, polled, ...found] = probe.askWith(
           mine,
           [fd, directoryFd],
-          [["read", "fd:3"], ["write", "fd:3"], ...inDirectory],
+          [["read", "fd:3"], ["write", "fd:3"], ["poll", "fd:3"], ...inDirectory],
         );
-        assert.deepEqual([read, wrote], ["ENODEV", "ENODEV"]);
+        assert.deepEqual([read, wrote, polled], ["ENODEV", "ENODEV", "ENODEV"]);
         assertAnswers(found, PATH_CALLS, inAbsent, tree.own);
       } finally {
         closeSync(fd);
@@ -64,12 +64,12 @@ void describe("descriptors", { skip: whyNoMounts() || whyNoProbe() }, () => {
         rmdirSync(join(tree.realOwn, "gone"));
         // One of the same name is another.
         mkdirSync(join(tree.realOwn, "gone"));
-        const [read, wrote, ...found] = probe.askWith(
+        const [read, wrote, polled, ...found] = probe.askWith(
           mine,
           [fd, directoryFd],
-          [["read", "fd:3"], ["write", "fd:3"], ...inDirectory],
+          [["read", "fd:3"], ["write", "fd:3"], ["poll", "fd:3"], ...inDirectory],
         );
-        assert.deepEqual([read, wrote], ["ENODEV", "ENODEV"]);
+        assert.deepEqual([read, wrote, polled], ["ENODEV", "ENODEV", "ENODEV"]);
         assertAnswers(found, PATH_CALLS, inAbsent, tree.own);
       } finally {
         closeSync(fd);

@@ -39,6 +39,14 @@ static int through(const char *path, int flags, int writes, const char *text) {
   return result;
 }
 
+/* What poll(2) says of an inherited descriptor: ENODEV as of a cgroup that was removed, else 0. */
+static int polled(const char *path) {
+  struct pollfd wanted = {.fd = atoi(path + 3), .events = POLLPRI};
+  int found = poll(&wanted, 1, 0);
+  errno = found > 0 && wanted.revents == (POLLPRI | POLLERR) ? ENODEV : 0;
+  return errno ? -1 : 0;
+}
+
 static int executed(const char *path) {
   int status;
   pid_t child = fork();
@@ -176,6 +184,7 @@ static int call(const char *name, const char *path) {
   if (!strcmp(name, "chdir")) return changed_directory(path);
   if (!strcmp(name, "handle")) return handled(path);
   if (!strcmp(name, "mount-on")) return mount("/", path, NULL, MS_BIND, NULL);
+  if (!strcmp(name, "poll")) return polled(path);
   if (!strcmp(name, "mapped")) return mapped(path);
   if (!strcmp(name, "happens")) return happened(path);
   if (!strncmp(name, "by-handle:", 10)) return opened_by_handle(path, name + 10);
