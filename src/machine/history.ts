@@ -35,6 +35,8 @@ export const SLOT = {
   countedUsageUs: 16,
   countedMs: 17,
   countCostMs: 18,
+  /** When the container's first process was started, in ticks since boot; 0: no thread has seen it. */
+  startTicks: 19,
   /** First of the rows, one a CPU. */
   rows: 24,
 } as const;

@@ -98,22 +98,35 @@ export class Machine {
     const boottimeUs = this.clock.boottimeNs() / 1000;
     const times = this.container.cgroups.cpuTimes();
     if (times === undefined && !this.container.cgroups.alive()) return undefined;
-    const account = {
-      boottimeUs,
-      ageUs: this.ageSeconds() * 1e6,
-      times,
-    };
-    return this.#history.with(this.container.key, this.clock.monotonicMs(), (slot) =>
-      advanceCpuRows(slot, topology, account),
-    );
+    const startTicks = this.#startTicks();
+    const account = { boottimeUs, ageUs: this.#secondsSince(startTicks) * 1e6, times };
+    return this.#history.with(this.container.key, this.clock.monotonicMs(), (slot) => {
+      slot[SLOT.startTicks] = startTicks;
+      return advanceCpuRows(slot, topology, account);
+    });
   }
 
   /** How long ago the container's first process was started; 0 if nobody was ever seen in it. */
   ageSeconds(): number {
+    return this.#secondsSince(this.#startTicks());
+  }
+
+  /** Whether a process was ever seen in the container. */
+  hasStarted(): boolean {
+    return this.#startTicks() > 0;
+  }
+
+  /** By the leader or, where this thread has seen none, by the last that another one saw; else 0. */
+  #startTicks(): number {
     const leader = this.container.leader();
-    if (leader === undefined) return 0;
-    const age = this.clock.boottimeNs() / 1e9 - leader.startTicks / TICKS_PER_SECOND;
-    return Math.max(0, age);
+    if (leader !== undefined) return leader.startTicks;
+    const { key } = this.container;
+    return this.#history.with(key, this.clock.monotonicMs(), (slot) => slot[SLOT.startTicks] ?? 0);
+  }
+
+  #secondsSince(startTicks: number): number {
+    if (startTicks === 0) return 0;
+    return Math.max(0, this.clock.boottimeNs() / 1e9 - startTicks / TICKS_PER_SECOND);
   }
 
   /**

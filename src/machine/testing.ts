@@ -53,6 +53,8 @@ export class CapturedMachine {
   readonly host: Host;
   readonly container: Container;
   readonly machine: Machine;
+  /** What all threads of a server share. */
+  readonly history: HistoryTable = historyTable(8, 1024);
 
   constructor(name: string, settings: Partial<MachineSettings> = {}) {
     this.fixture = unpackFixture(name);
@@ -60,13 +62,12 @@ export class CapturedMachine {
     this.clock = new FakeClock(parseUptime(readFile(`${proc}/uptime`)).upSeconds);
     this.host = new Host(proc, sys);
     this.container = this.open(paths, init as HostPid);
-    const history = historyTable(8, 1024);
     this.machine = new Machine(
       this.container,
       this.host,
       this.clock,
       { ...SETTINGS, ...settings },
-      history,
+      this.history,
     );
   }
 

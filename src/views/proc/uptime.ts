@@ -10,7 +10,7 @@ export const uptime: View = {
   local: 34,
   mode: 0o444,
   render(machine) {
-    if (machine.container.leader() === undefined) return undefined;
+    if (!machine.hasStarted()) return undefined;
     return `${hundredths(machine.uptimeSeconds())} ${hundredths(machine.idleSeconds())}\n`;
   },
 };
