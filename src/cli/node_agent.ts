@@ -15,6 +15,7 @@ import { DEFAULT_SETTINGS } from "../k8s/webhook/selection.ts";
 import { readSettings } from "../k8s/webhook/settings.ts";
 import { Logger, logLevel } from "../sys/log.ts";
 import { nodeDoctor, podDoctor } from "./node_agent_doctor.ts";
+import { secondsToMs } from "./attach_common.ts";
 import { run as status } from "./status.ts";
 import { run as upgrade } from "./upgrade.ts";
 
@@ -33,6 +34,7 @@ The other two are for the agent's pod, by exec: they look at and change what run
   --config FILE          settings, JSON
   --log-level LEVEL      debug, info, warn or error (default: info)
   --attach auto|nri|watch|off  how to learn of containers that start (default: auto)
+  --attach-timeout SECONDS  how long attaching to one container may take (default: 5)
   --nri-socket PATH      the runtime's socket, a path of the node
   --daemonset NS/NAME    the DaemonSet whose end is the end of the installation
   --cleanup              at that end detach from all containers, unmount, remove what was copied
@@ -67,6 +69,7 @@ export async function run(args: readonly string[]): Promise<number> {
       config: { type: "string" },
       "log-level": { type: "string", default: "info" },
       attach: { type: "string", default: "auto" },
+      "attach-timeout": { type: "string", default: "5" },
       "nri-socket": { type: "string", default: "/var/run/nri/nri.sock" },
       daemonset: { type: "string" },
       cleanup: { type: "boolean", default: false },
@@ -89,7 +92,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const mountPoint = `${runDir}/fs`;
   const runtimeDir = `${runDir}/run`;
   if (values["exec-server"]) execServer(command(), positionals, values.cgroup, POD_ONLY);
-  if (values.hand) return await serveHand(mountPoint, values.cgroup);
+  const attachMs = secondsToMs("attach-timeout", values["attach-timeout"]);
+  if (values.hand) return await serveHand(mountPoint, values.cgroup, attachMs);
   if (values["lay-usr"] !== undefined) {
     layUsr(Number(values["lay-usr"]), values.program);
     return 0;
@@ -139,7 +143,10 @@ export async function run(args: readonly string[]): Promise<number> {
   };
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
-  const handArgs = ["node-agent", "--hand", "--run-dir", runDir, "--cgroup", values.cgroup];
+  const handArgs = [
+    ...["node-agent", "--hand", "--run-dir", runDir, "--cgroup", values.cgroup],
+    ...["--attach-timeout", values["attach-timeout"]],
+  ];
   await runAgent({
     ...{ server, runDir },
     client: new ApiClient(podAccess(process.env)),

@@ -52,9 +52,12 @@ interface Thread {
 
 interface SpawnOptions {
   readonly selfTest?: boolean;
-  /** Slot of a thread that hangs, whose request is to be answered. */
-  readonly late?: Slot;
+  /** The request of a thread that hangs, to be answered. */
+  readonly late?: Buffer;
 }
+
+/** Where a request says which it is. */
+const UNIQUE_AT = 8;
 
 /** What the pool reports to the server. */
 export interface PoolEvents {
@@ -143,7 +146,7 @@ export class WorkerPool {
       this.#log.error("no slot is free for another serving thread");
       return;
     }
-    if (late) slot.put(late.request());
+    if (late) slot.put(late);
     spares.give(THREAD_DESCRIPTORS);
     const order: WorkerOrder = {
       connection: this.#connection,
@@ -167,7 +170,7 @@ export class WorkerPool {
       sinceMs: 0,
       stuck: false,
       started: false,
-      lateUnique: late?.unique ?? 0n,
+      lateUnique: late?.readBigUInt64LE(UNIQUE_AT) ?? 0n,
       listenerFd: -1,
     };
     this.#threads.add(thread);
@@ -259,9 +262,11 @@ export class WorkerPool {
 
   /** Gives the request of a thread that hangs to a new thread, which answers with what is safe. */
   #relieve(thread: Thread): void {
+    // It may be answered at this very moment: a copy stays whole, or says that it is another one's.
+    const request = Buffer.from(thread.slot.request());
+    if (!thread.slot.busy || thread.slot.unique !== thread.unique) return;
     thread.stuck = true;
     thread.slot.stop();
-    const request = thread.slot.request();
     this.#state.add("deadlineMisses");
     this.#log.warn("a request is past its deadline", {
       opcode: request.readUInt32LE(4),
@@ -272,7 +277,7 @@ export class WorkerPool {
     const stuck = [...this.#threads].filter((other) => other.stuck).length;
     const hopeless = thread.unique === thread.lateUnique || stuck > MAX_STUCK;
     if (hopeless) this.#refuse(request);
-    if (stuck <= MAX_STUCK) this.#spawn([], hopeless ? {} : { late: thread.slot });
+    if (stuck <= MAX_STUCK) this.#spawn([], hopeless ? {} : { late: request });
     // Nobody inherits it from here any more.
     thread.slot.clear();
     if (this.size === 0) this.#events.failed("all serving threads hang");

@@ -9,7 +9,7 @@ import type { NriContainer, PodSandbox } from "../nri/messages.ts";
 import type { InjectionSettings } from "../webhook/selection.ts";
 import { EXCLUDE_CONTAINERS } from "../names.ts";
 import type { SeenContainer } from "./cgroup_watch.ts";
-import { isPause, ownProgram } from "./container_process.ts";
+import { isPause, ownProgram, startTicks } from "./container_process.ts";
 import { asksForRequest, cpuPolicyOf } from "./cpu_policy.ts";
 import { decide } from "./decide.ts";
 import type { Hand } from "./hand.ts";
@@ -19,6 +19,8 @@ import { containerName } from "./pods.ts";
 /** A container that is created but never started waits no longer than this for us. */
 const START_MS = 60_000;
 const ASK_AGAIN_MS: readonly number[] = [500, 1000, 2000, 5000, 10_000, 20_000, 30_000];
+/** When one that there was no time for is tried again: a busy node does not stay as busy. */
+const TRY_AGAIN_MS: readonly number[] = [5000, 20_000, 60_000];
 /** How long after its start a container's name may take to appear in its pod's status. */
 const NAME_MS = 10_000;
 
@@ -27,6 +29,8 @@ export interface ContainerWorkOptions {
   pods: PodDirectory;
   hand: Hand;
   log: Logger;
+  /** @default TRY_AGAIN_MS */
+  tryAgainMs?: readonly number[];
 }
 
 export class ContainerWork {
@@ -105,7 +109,16 @@ export class ContainerWork {
     const policy = cpuPolicyOf(pod, container);
     if (policy !== undefined) await hand.run({ do: "cpu-policy", pid, policy });
     const { wanted, boundary } = decision;
-    const { outcome } = await hand.run({ do: "attach", pid, wanted, view: { boundary } });
+    const task = { do: "attach", pid, wanted, view: { boundary } } as const;
+    const started = startTicks(pid);
+    let { outcome } = await hand.run(task);
+    for (const waitMs of this.#options.tryAgainMs ?? TRY_AGAIN_MS) {
+      if (outcome?.status !== "timeout") break;
+      await pause(waitMs);
+      // Another process by now, perhaps.
+      if (started === undefined || startTicks(pid) !== started) return;
+      ({ outcome } = await hand.run(task));
+    }
     if (!outcome) return;
     const fields = { pod: `${namespace}/${pod.metadata?.name}`, pid, container };
     if (outcome.status === "done") {

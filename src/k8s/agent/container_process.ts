@@ -1,6 +1,7 @@
 /** From a container's cgroup to the process in it that is attached to. */
 import { readdirSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseProcessStat } from "../../host/proc_stat.ts";
 import { tryReadFile } from "../../sys/read.ts";
 import { CgroupWatch, watchedHierarchy, type SeenContainer } from "./cgroup_watch.ts";
 
@@ -56,6 +57,12 @@ function isRuntime(pid: number): boolean {
  */
 export function isPause(pid: number): boolean {
   return PAUSE.has(tryReadFile(`/proc/${pid}/cmdline`) ?? "");
+}
+
+/** When a process was started: what tells it from a later one of the same number. */
+export function startTicks(pid: number): number | undefined {
+  const stat = tryReadFile(`/proc/${pid}/stat`);
+  return stat === undefined ? undefined : parseProcessStat(stat).startTicks;
 }
 
 /** All containers of the node there are now. */

@@ -42,10 +42,13 @@ interface Waiting {
   reject: (error: Error) => void;
 }
 
-/** In the hand's process: answers until the agent is gone. */
-export function serveHand(mountPoint: string, cgroup: string): Promise<never> {
+/**
+ * In the hand's process: answers until the agent is gone.
+ * @param timeLimitMs how long one container's attaching may take
+ */
+export function serveHand(mountPoint: string, cgroup: string, timeLimitMs: number): Promise<never> {
   joinCgroup(cgroup);
-  const pool = new AttachPool();
+  const pool = new AttachPool({ timeLimitMs });
   const attacher = new Attacher(pool, mountPoint);
   const perform = async (task: Task): Promise<Done> => {
     switch (task.do) {

@@ -47,7 +47,8 @@ export function metricsSocket(runtimeDir: string): string {
   return `${runtimeDir}/metrics.sock`;
 }
 
-const START_MS = 15_000;
+/** On a node that is just starting everything, Node.js alone may take many seconds. */
+const START_MS = 60_000;
 const LOOK_MS = 50;
 
 /** What `ensure` found or did. */
@@ -122,7 +123,6 @@ export function execServer(
     ["net", CLONE.NEWNET],
     ["ipc", CLONE.NEWIPC],
     ["uts", CLONE.NEWUTS],
-    ["cgroup", CLONE.NEWCGROUP],
   ] as const) {
     // Worth having, not worth failing for: process 1 may hide its namespaces even from root.
     attempt(() => setns(openSync(`/proc/1/ns/${name}`, "r"), type));

@@ -4,8 +4,17 @@
  * a process in a pod's cgroup is a container's, sees that container's machine, and is not shown the
  * directories of others that it is to bind.
  */
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CLONE, setns } from "../../sys/native.ts";
 import { readFile } from "../../sys/read.ts";
 
 const LOOK_MS = 50;
@@ -22,6 +31,7 @@ export function cgroupDirectories(name: string): string[] {
 
 /** Moves this process into cgroup `name`, which is made if need be. */
 export function joinCgroup(name: string): void {
+  leaveCgroupNamespace();
   for (const directory of cgroupDirectories(name)) {
     mkdirSync(directory, { recursive: true });
     // A cpuset of version 1 starts out empty, and takes nobody in until it is not.
@@ -45,6 +55,7 @@ export async function removeCgroup(name: string, limitMs = 10_000): Promise<void
 
 /** Moves this process to where `pid` is, as far as the hierarchies are mounted here. */
 export function joinCgroupOf(pid: number): void {
+  leaveCgroupNamespace();
   for (const line of readFile(`/proc/${pid}/cgroup`).split("\n")) {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (controllers === undefined) continue;
@@ -54,6 +65,21 @@ export function joinCgroupOf(pid: number): void {
         : [controllers, ...controllers.replace(/^name=/, "").split(",")];
     for (const name of names) attempt(() => enter(`${CGROUPS}/${name}${path}/cgroup.procs`));
   }
+}
+
+/**
+ * A runtime may give even this pod a cgroup namespace. On version 2 no process leaves its own by
+ * moving (the kernel says ENOENT), and other processes' cgroups are told relative to it.
+ */
+function leaveCgroupNamespace(): void {
+  attempt(() => {
+    const namespace = openSync("/proc/1/ns/cgroup", "r");
+    try {
+      setns(namespace, CLONE.NEWCGROUP);
+    } finally {
+      closeSync(namespace);
+    }
+  });
 }
 
 /** Opened without being made: where no hierarchy is mounted, a file must not appear. */
