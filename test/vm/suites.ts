@@ -36,7 +36,7 @@ export const guestSuites: readonly GuestSuite[] = [
     name: "guest",
     files: {
       ...onAll(["layout", "lxc", "nested", "freeze", "nspawn", "oci"]),
-      v2: ["layout", "lxc", "nested", "freeze", "nspawn", "oci", "unit"],
+      v2: ["layout", "lxc", "nested", "freeze", "nspawn", "nspawn_unit", "oci", "unit"],
     },
     short: ["layout", "lxc", "oci"],
     timeoutSeconds,
@@ -44,7 +44,7 @@ export const guestSuites: readonly GuestSuite[] = [
   },
   {
     name: "containers",
-    files: { ...onAll("none"), v2: "all" },
+    files: { v2: "all", v1: "none", hybrid: ["callers", "limits"] },
     timeoutSeconds,
   },
   { name: "differential", files: { ...onAll("none"), v2: "all" }, timeoutSeconds },
@@ -53,13 +53,13 @@ export const guestSuites: readonly GuestSuite[] = [
     files: {
       v2: ["exact", "memory"],
       v1: ["cpu", "cpu_policy", "exact", "memory", "ps", "tools"],
-      hybrid: "none",
+      hybrid: ["exact"],
     },
     timeoutSeconds,
   },
   {
     name: "attach",
-    files: { ...onAll("none"), v2: ["attach", "heal"] },
+    files: { ...onAll("none"), v2: ["attach", "command", "heal"] },
     timeoutSeconds,
   },
   { name: "chaos", files: { ...onAll("none"), v2: ["clock"] }, timeoutSeconds },
