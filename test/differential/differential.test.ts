@@ -154,6 +154,6 @@ function explains(
   its: string | undefined,
 ): boolean {
   if (difference.file !== file || !difference.field.test(field)) return false;
-  if (difference.on === "v2" && !V2_ONLY) return false;
+  if (difference.on !== undefined && (difference.on === "v2") !== V2_ONLY) return false;
   return difference.holds === undefined || difference.holds(own, its);
 }

@@ -44,7 +44,7 @@ export const guestSuites: readonly GuestSuite[] = [
   },
   {
     name: "containers",
-    files: { v2: "all", v1: "none", hybrid: ["callers", "limits"] },
+    files: { v2: "all", v1: ["limits"], hybrid: ["callers", "limits"] },
     timeoutSeconds,
   },
   { name: "differential", files: { ...onAll("none"), v2: "all" }, timeoutSeconds },
