@@ -145,6 +145,8 @@ const upgraded: Fault = {
   stallMs: 250,
   async inject(stage) {
     const count = stage.full ? 10 : 2;
+    // A server that serves may not listen on its control socket yet.
+    await stage.statusWhen("a server that can be asked", () => true);
     for (let i = 0; i < count; i++) {
       run([lxcfsCommand, "upgrade", stage.server.mountpoint, "--runtime-dir", stage.runtimeDir]);
     }
