@@ -56,6 +56,9 @@ const VM = [process.execPath, "dist/test/vm/test_vm.js"];
 /** "tools" are our own, and "vm" is what runs in machines. */
 const OTHER_NAMES: Readonly<Record<string, string>> = { tools: "programs", vm: "vm_runner" };
 
+/** Suites that run in virtual machines only. */
+const OF_GUESTS: ReadonlySet<string> = new Set(["guest", "kubelet"]);
+
 const SUITES: readonly Suite[] = [
   check("lint", ["npm", "run", "-s", "lint"]),
   check("setup", ["sh", "tools/setup-debian.sh"]),
@@ -67,11 +70,11 @@ const SUITES: readonly Suite[] = [
   { ...check("vm_long", VM), counts: true, form: "long" },
 ];
 
-/** Folders of tests that run on this machine, in alphabetical order; the guest's run in virtual machines. */
+/** Folders of tests that run on this machine, in alphabetical order. */
 function folders(): string[] {
   if (!existsSync("dist/test")) return [];
   return readdirSync("dist/test", { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== "guest")
+    .filter((entry) => entry.isDirectory() && !OF_GUESTS.has(entry.name))
     .map((entry) => entry.name)
     .toSorted();
 }

@@ -19,11 +19,17 @@ const FILES = [
   "/sys/devices/system/cpu/online",
 ];
 
-/** Reads all files at once: a process is dear in emulation. */
+/** Reads all files at once, by a shell: a process is dear in emulation. */
+export const LOOK: string = `for f in ${FILES.join(" ")}; do echo "== $f"; cat "$f"; done`;
+
 export function look(exec: Exec): View {
-  const script = `for f in ${FILES.join(" ")}; do echo "== $f"; cat "$f"; done`;
+  return parseView(exec(["sh", "-c", LOOK]));
+}
+
+/** What LOOK has printed. */
+export function parseView(printed: string): View {
   const view = new Map<string, string>();
-  for (const part of exec(["sh", "-c", script]).split(/^== /m).slice(1)) {
+  for (const part of printed.split(/^== /m).slice(1)) {
     const [path = "", ...lines] = part.split("\n");
     view.set(path, lines.join("\n"));
   }

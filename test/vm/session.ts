@@ -4,6 +4,7 @@ import { boot, type BootOptions } from "./boot.ts";
 import { buildImages } from "./images.ts";
 import type { Machine } from "./machine.ts";
 import { stageProject } from "./project.ts";
+import type { Share } from "./qemu.ts";
 
 /** Exit status for "this machine cannot do it", the convention of Automake's test driver. */
 export const SKIPPED = 77;
@@ -16,16 +17,19 @@ export type Boot = (options: Omit<BootOptions, "images">) => Promise<Machine>;
 /**
  * Hands `use` what boots machines that share the project; ends them all whatever happens: also on
  * SIGINT, SIGTERM and SIGHUP.
+ * @param more folders that each of them gets beside the project; they are taken away in the end
  * @returns what `use` returns, or why there can be no machine here
  */
 export async function withMachines<T>(
   use: (boot: Boot) => Promise<T>,
+  more: readonly Share[] = [],
 ): Promise<T | { readonly unavailable: string }> {
   const images = await buildImages();
   if ("unavailable" in images) return images;
   const project = stageProject();
   // SIGKILL takes the machines along (machine.ts), but not the folder.
-  const undo = guardWith(`rm -rf '${project.share.hostPath}'`);
+  const folders = [project.share, ...more].map(({ hostPath }) => `'${hostPath}'`);
+  const undo = guardWith(`rm -rf ${folders.join(" ")}`);
   const machines = new Set<Machine>();
   const end = async () => {
     await Promise.all([...machines].map((machine) => machine.stop()));
@@ -39,7 +43,7 @@ export async function withMachines<T>(
   for (const signal of signals) process.on(signal, onSignal);
   try {
     return await use(async (options) => {
-      const shares = [project.share, ...(options.shares ?? [])];
+      const shares = [project.share, ...more, ...(options.shares ?? [])];
       const machine = await boot({ ...options, images: images.folder, shares });
       machines.add(machine);
       return machine;

@@ -31,6 +31,9 @@ function onAll(files: Files): GuestSuite["files"] {
 
 const timeoutSeconds = 900;
 
+/** It needs a node's programs beside the project: `kubernetes.ts`. */
+export const KUBELET_SUITE = "kubelet";
+
 export const guestSuites: readonly GuestSuite[] = [
   {
     name: "guest",
@@ -67,6 +70,8 @@ export const guestSuites: readonly GuestSuite[] = [
   { name: "explain", files: onAll("none"), timeoutSeconds },
   { name: "daemon", files: onAll("none"), timeoutSeconds, apart: "all" },
   { name: "fuse", files: onAll("none"), timeoutSeconds, apart: "all" },
+  // A node takes minutes to come up: by name only.
+  { name: KUBELET_SUITE, files: onAll("none"), timeoutSeconds, apart: "all" },
 ];
 
 /** The layouts that the short form boots. */

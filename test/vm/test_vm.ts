@@ -9,9 +9,11 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { closingLine, type Counts, NO_COUNTS, sum } from "../../tools/counts.ts";
 import { type Outcome, runLanes } from "./lanes.ts";
+import { stageKubernetes } from "./kubernetes.ts";
 import { type Layout, layouts, parseLayout } from "./layout.ts";
 import { BENCH_FAILED, isUnavailable, SKIPPED, withMachines } from "./session.ts";
-import { guestFiles, guestSuites, shortLayouts } from "./suites.ts";
+import type { Share } from "./qemu.ts";
+import { guestFiles, guestSuites, KUBELET_SUITE, shortLayouts } from "./suites.ts";
 
 const usage = `usage: npm run test:vm -- [OPTION]... [SUITE]...
 Suites: ${guestSuites.map((suite) => suite.name).join(", ")}. Without any: the long form (suites.ts).
@@ -106,15 +108,17 @@ async function main(): Promise<number> {
   const files = guestFiles(given);
   if (files.length === 0) throw new RangeError("No test file is what was asked for");
   const startMs = performance.now();
-  const outcomes = await withMachines((boot) =>
-    runLanes(files, {
-      boot,
-      machines: given.machines,
-      runsAgain: given.once ? 0 : RUNS_AGAIN,
-      deadlineMs: startMs + given.minutes * 60_000,
-      graceMs: GRACE_MS,
-      print: (layout, line) => process.stdout.write(`${layout.padEnd(6)} | ${line}\n`),
-    }),
+  const outcomes = await withMachines(
+    (boot) =>
+      runLanes(files, {
+        boot,
+        machines: given.machines,
+        runsAgain: given.once ? 0 : RUNS_AGAIN,
+        deadlineMs: startMs + given.minutes * 60_000,
+        graceMs: GRACE_MS,
+        print: (layout, line) => process.stdout.write(`${layout.padEnd(6)} | ${line}\n`),
+      }),
+    files.some(({ suite }) => suite === KUBELET_SUITE) ? kubernetes() : [],
   );
   if (isUnavailable(outcomes)) {
     console.log(`skipped: no virtual machine can be had here: ${outcomes.unavailable}`);
@@ -128,6 +132,14 @@ async function main(): Promise<number> {
   finish(counts, given);
   if (counts.passed === 0) return BENCH_FAILED;
   return outcomes.find(({ status }) => status !== 0)?.status ?? 0;
+}
+
+/** Without it the suite skips, and says why. */
+function kubernetes(): Share[] {
+  const staged = stageKubernetes();
+  if (typeof staged !== "string") return [staged];
+  console.log(`no kubelet for guests: ${staged}`);
+  return [];
 }
 
 function finish(counts: Counts, { countsFile }: Options): void {

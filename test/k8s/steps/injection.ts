@@ -50,6 +50,11 @@ export function injection(world: World): void {
     ),
     pod("all-cpus", { annotations: { "lxcfs.io/cpu-policy": "none" } }),
     pod("one-cpu", { annotations: { "lxcfs.io/cpu-policy": "request" } }, two(container)),
+    pod(
+      "whole",
+      { annotations: { "lxcfs.io/boundary": "pod" } },
+      { containers: [container("app"), container("side", { memory: "64Mi" })] },
+    ),
     pod("own-uptime", {}, mounted(container)),
     pod("out", { labels: { "lxcfs.io/inject": "disabled" } }),
     pod("out-older", { annotations: { "lxcfs-admission-webhook.aliyun.com/mutate": "no" } }),
@@ -136,6 +141,20 @@ export function injection(world: World): void {
       async () => assert.equal((await world.see(APPS, "one-cpu", CPUS)).trim(), "1"),
       15,
     );
+  });
+
+  it("shows containers their pod's machine, where it asks for that", async () => {
+    const kilobytes = MEMORY_KB + 64 * 1024;
+    await world.sees(APPS, "whole", kilobytes);
+    await world.sees(APPS, "whole", kilobytes, "side");
+    assert.equal((await world.see(APPS, "whole", CPUS)).trim(), "2");
+    const used = async (container: string) =>
+      Number(/^Mem: +\d+ +(\d+)/m.exec(await world.see(APPS, "whole", "free -k", container))?.[1]);
+    const [app, side] = await Promise.all([used("app"), used("side")]);
+    // One account that both look at, a moment apart.
+    assert.ok(Math.abs(app - side) < 8192, `${app} and ${side} kB`);
+    const uptime = Number((await world.see(APPS, "whole", "cat /proc/uptime")).split(" ")[0]);
+    assert.ok(uptime < 600, `up ${uptime} s`);
   });
 
   it("leaves out who opts out, who looks at the host, and who did not opt in", async () => {
