@@ -66,7 +66,11 @@ export const guestSuites: readonly GuestSuite[] = [
     timeoutSeconds,
   },
   { name: "chaos", files: { ...onAll("none"), v2: ["clock"] }, timeoutSeconds },
-  { name: "cgroup_tree", files: onAll("none"), timeoutSeconds },
+  {
+    name: "cgroup_tree",
+    files: { ...onAll("none"), v2: ["descriptors", "leaks"] },
+    timeoutSeconds,
+  },
   { name: "explain", files: onAll("none"), timeoutSeconds },
   { name: "daemon", files: onAll("none"), timeoutSeconds, apart: "all" },
   { name: "fuse", files: onAll("none"), timeoutSeconds, apart: "all" },
