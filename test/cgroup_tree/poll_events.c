@@ -1,7 +1,7 @@
 /*
  * Waits for changes of a file of events with poll(2), as those do that follow a cgroup's life: says
  * "poll E" for what poll returns, after each line on standard input: "poll MS", "read", "again" (opens,
- * polls and closes 300 times).
+ * polls and closes 140 times).
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
       text[length < 0 ? 0 : length] = 0;
       printf("read %s\n", length < 0 ? "failed" : strstr(text, "populated 1") ? "populated" : "empty");
     } else {
-      for (round = 0; round < 300; round++) {
+      for (round = 0; round < 140; round++) {
         int other = open(argv[argc - 1], O_RDONLY);
         polled(other, 0);
         close(other);
