@@ -1,7 +1,6 @@
 /** What stat says of files: no reader may be misled by it, whoever believes in it. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { withManyCpus } from "../../tools/many_cpus.ts";
 import type { Container } from "../caller/container.ts";
 import { CapturedMachine } from "../machine/testing.ts";
 import { cpuinfo } from "../views/proc/cpuinfo.ts";
@@ -10,14 +9,13 @@ import { Newest, NEWEST_BYTES } from "../views/newest.ts";
 import { Renderer } from "../views/renderer.ts";
 import { ContainerSource } from "./container_source.ts";
 
-const FIXTURE = "debian12-6.1.0-50-amd64-v2";
+const FIXTURE = "debian12-6.1.0-50-amd64-64cpus-v2";
 /** Threads that ask. */
 const [OF_HOST, OF_CONTAINER] = [1, 2];
 
 void describe("sizes that stat tells", () => {
   const captured = new CapturedMachine(FIXTURE, { cpuPolicy: "quota" });
   after(() => captured.remove());
-  withManyCpus(captured.fixture.root, 64);
 
   const { host, machine, container } = captured;
   const byThread = (pid: number): Container | undefined =>
