@@ -10,8 +10,8 @@ import { toContainerCpus } from "../../machine/topology.ts";
 const LISTS = /(?:_list|^isolated|^nohz_full|cpulist|shared_cpu_list)$/;
 /** Files whose text is a mask such as `0000000f`. */
 const MASKS = /(?:_cpus|_siblings|shared_cpu_map|cpumap)$/;
-/** What kernels without a full-tickless CPU say in `nohz_full`. */
-const NO_LIST = "(null)\n";
+/** What kernels without a full-tickless CPU say in `nohz_full`, with a blank in front for each further CPU. */
+const NO_LIST = "(null)";
 /** cpufreq names CPUs one by one, between spaces. */
 const SPACED = /cpufreq\/(?:affected|related|freqdomain)_cpus$/;
 
@@ -30,7 +30,7 @@ export function toContainerText(machine: Machine, name: string, text: string): s
     const cpus = text.trim().split(/\s+/).filter(Boolean).map(Number);
     return `${toContainerCpus(machine.topology(), cpus).join(" ")} \n`;
   }
-  if (LISTS.test(name) && text !== NO_LIST) {
+  if (LISTS.test(name) && text.trim() !== NO_LIST) {
     return `${formatCpuList(toContainerCpus(machine.topology(), parseCpuList(text)))}\n`;
   }
   if (MASKS.test(name)) {
