@@ -4,7 +4,7 @@
  * Linux 6.11 translates a pid on request (ioctl_nsfs(2), NS_GET_TGID_FROM_PIDNS). Before that, it is
  * searched for where it nearly always is: among the caller's ancestors, then everywhere.
  */
-import { readdirSync } from "node:fs";
+import { fstatSync, readdirSync } from "node:fs";
 import { parseProcessStatus } from "../host/proc_status.ts";
 import { opening } from "../sys/exhaustion.ts";
 import { inodeOf, ioctlNumber } from "../sys/native.ts";
@@ -40,11 +40,9 @@ export function initOfPidNamespace(
 ): HostPid | undefined {
   const told = ioctlNumber(namespaceFd, NS_GET_TGID_FROM_PIDNS, 1);
   if (told > 0) return told as HostPid;
-  const namespace = pidNamespaceOf(procRoot, member);
-  return (
-    namespace &&
-    (initAmongAncestors(procRoot, member, namespace) ?? initAnywhere(procRoot, namespace))
-  );
+  // By the descriptor, since the member may be gone by now.
+  const namespace = fstatSync(namespaceFd).ino as PidNamespaceId;
+  return initAmongAncestors(procRoot, member, namespace) ?? initAnywhere(procRoot, namespace);
 }
 
 function initAmongAncestors(

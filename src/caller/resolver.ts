@@ -113,6 +113,9 @@ export class CallerResolver {
     const text = tid > 0 ? tryReadFile(`${procRoot}/${tid}/cgroup`) : undefined;
     if (id === undefined || text === undefined) return undefined;
     const namespace = this.#namespace(id, tid);
+    // Who is gone meanwhile says nothing of those who are left.
+    const isKnown = id === this.#hostNamespace || namespace.init !== undefined;
+    if (!isKnown && pidNamespaceOf(procRoot, tid) !== id) return undefined;
     const initText = namespace.initCgroup?.read();
     if (initText !== namespace.initText) {
       namespace.initText = initText;
@@ -213,7 +216,11 @@ export class CallerResolver {
       initText: undefined,
       containers: new Map(),
     };
-    if (id !== this.#hostNamespace && fd < 0) return namespace;
+    // One whose first process was not found is looked at anew by the next caller.
+    if (id !== this.#hostNamespace && init === undefined) {
+      closeNamespace(namespace);
+      return { ...namespace, fd: -1 };
+    }
     this.forgetDead();
     if (this.#namespaces.size >= maxNamespaces) this.#forgetOldest();
     this.#namespaces.set(id, namespace);
