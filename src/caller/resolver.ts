@@ -56,8 +56,6 @@ export class CallerResolver {
   readonly #inTurn = new InTurn(this.#namespaces);
   #recent = new Map<number, Container | undefined>();
   #recentUntilMs = 0;
-  #lastTid = -1;
-  #last: Container | undefined;
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -81,17 +79,7 @@ export class CallerResolver {
     }
     const container = this.#ask(tid);
     if (freshnessMs > 0) this.#recent.set(tid, container);
-    this.#lastTid = tid;
-    this.#last = container;
     return container;
-  }
-
-  /**
-   * As `resolve`, for what need not be exact: what was found for `tid` is said again, whenever that was,
-   * unless another was asked for since.
-   */
-  lately(tid: number): Container | undefined {
-    return tid === this.#lastTid ? this.#last : this.resolve(tid);
   }
 
   /** Pid namespaces that are known. */
@@ -113,9 +101,6 @@ export class CallerResolver {
     const text = tid > 0 ? tryReadFile(`${procRoot}/${tid}/cgroup`) : undefined;
     if (id === undefined || text === undefined) return undefined;
     const namespace = this.#namespace(id, tid);
-    // Who is gone meanwhile says nothing of those who are left.
-    const isKnown = id === this.#hostNamespace || namespace.init !== undefined;
-    if (!isKnown && pidNamespaceOf(procRoot, tid) !== id) return undefined;
     const initText = namespace.initCgroup?.read();
     if (initText !== namespace.initText) {
       namespace.initText = initText;
@@ -127,6 +112,8 @@ export class CallerResolver {
       return known && this.#options.registry.keep(known);
     }
     const container = this.#find(tid, text, namespace);
+    // Who has ended meanwhile has shown nothing of what is mounted for it.
+    if (pidNamespaceOf(procRoot, tid) !== id) return undefined;
     if (namespace.containers.size >= MAX_PLACES_PER_NAMESPACE) namespace.containers.clear();
     namespace.containers.set(text, container);
     return container;

@@ -154,10 +154,10 @@ export class Engine {
     const request = this.#request;
     request.lengthBytes = this.#slot.requestBytes;
     if (!request.decodeHeader()) return;
+    // Before it is answered: who has its answer may end, and nothing could be found of it.
+    this.#parts.turns?.note(request);
     const startMs = performance.now();
     this.#session.dispatch(request);
-    // Afterwards, because by now it is known who asked.
-    this.#parts.turns?.note(request);
     this.#parts.row?.took((performance.now() - startMs) * 1000);
   }
 

@@ -154,7 +154,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
   });
   const callerOf = (pid: number): number => {
     try {
-      return world.resolver.lately(pid)?.key ?? 0;
+      return world.resolver.resolve(pid)?.key ?? 0;
     } catch {
       // Only an order depends on it; the request itself finds out what is wrong.
       return 0;

@@ -63,7 +63,7 @@ export class Turns {
     return !this.#options.backlog.isEmpty;
   }
 
-  /** Told of each request that was executed. */
+  /** Told of each request that is executed. */
   note({ opcode, nodeLow, nodeHigh, pid }: RequestHeader): void {
     // A file may be closed by whoever comes along, the kernel itself included.
     if (opcode === Opcode.RELEASE) return;
