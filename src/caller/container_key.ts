@@ -3,8 +3,9 @@
  * not used again while the machine runs) and the hierarchy it was taken from.
  *
  * As a number it is below 2^42, so that a FUSE node id has room for it beside the file's own number
- * and for a bit that tells the cgroup tree's nodes (cgroup_tree/node.ts). As a name, which is what `containers/<name>/` shows, it is the id alone on cgroup v2
- * (`14210`) and the controller and the id on v1 (`memory-812`).
+ * and for a bit that tells the cgroup tree's nodes (cgroup_tree/node.ts). As a name, which is what
+ * `containers/<name>/` shows, it is the id alone on cgroup v2 (`14210`) and the controller and the id
+ * on v1 (`memory-812`).
  */
 import type { Hierarchy } from "../cgroup/types.ts";
 

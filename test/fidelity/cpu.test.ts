@@ -16,6 +16,8 @@ import type { Container } from "../support/container.ts";
 import { hostUptime, Loads, ownFile, startSeconds, ticksOf, usedTicks, whyNoLoads } from "./ground.ts"; // prettier-ignore
 
 const hostCpus = cpus().length;
+/** How long a load runs between two looks. */
+const LOAD_MS = 10_000;
 
 /** A reading of the container between two of the kernel's account and of the clock. */
 interface Look {
@@ -71,7 +73,7 @@ void describe("CPU time", { skip: whyNoMounts() || whyNoLoads() }, () => {
       const load = await loads.start(container, "spin", String(threads));
       const first = lookAt(container);
       await load.begin();
-      await sleep(5000);
+      await sleep(LOAD_MS);
       const last = lookAt(container);
       await load.stop();
       const busy = last.ticks.busy - first.ticks.busy;
