@@ -57,6 +57,8 @@ export interface EngineParts {
   readonly lead?: Lead;
   /** Whose turn it is where requests queue up; without it they are served as they come. */
   readonly turns?: Turns | undefined;
+  /** Told when the main thread has woken this one because nobody asks. */
+  readonly onNudge?: () => void;
 }
 
 /** What `--debug` shows. */
@@ -154,10 +156,15 @@ export class Engine {
     const request = this.#request;
     request.lengthBytes = this.#slot.requestBytes;
     if (!request.decodeHeader()) return;
+    if (request.opcode === Opcode.NOTIFY_REPLY) {
+      this.#parts.onNudge?.();
+      return;
+    }
     // Before it is answered: who has its answer may end, and nothing could be found of it.
     this.#parts.turns?.note(request);
     const startMs = performance.now();
     this.#session.dispatch(request);
+    if (request.opcode === Opcode.READ) this.#parts.lead?.noteRead(request);
     this.#parts.row?.took((performance.now() - startMs) * 1000);
   }
 

@@ -124,8 +124,8 @@ export interface ServedFilesystem {
   readonly operations: Operations;
   /** The container that a thread is in, 0 for the host: who waits for whom. */
   readonly callerOf: (pid: number) => number;
-  /** Lets go of containers that have ended; for when there is time. */
-  readonly tidy: () => void;
+  /** Lets go of containers that have ended; for when there is time. @param most to look at */
+  readonly tidy: (most?: number) => void;
 }
 
 /** The filesystem of one serving thread. */
@@ -160,9 +160,10 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
       return 0;
     }
   };
-  const tidy = (): void => {
-    world.registry.forgetDead(MAX_CONTAINERS);
-    world.resolver.forgetDead(MAX_CONTAINERS);
+  const tidy = (most = MAX_CONTAINERS): void => {
+    world.registry.forgetDead(most);
+    world.resolver.forgetDead(most);
+    noteSizes();
   };
   if (!view.cgroupTree) return { operations: files, callerOf, tidy };
   const tree = cgroupTreeOf({
@@ -184,7 +185,9 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
 }
 
 /** The filesystem of the second connection's serving thread, whose pages the kernel caches. */
-export function createCachedFilesystem(context: FilesystemContext): Operations {
+export function createCachedFilesystem(
+  context: FilesystemContext,
+): Pick<ServedFilesystem, "operations" | "tidy"> {
   const { view, state, row } = context;
   const world = createWorld(view, state);
   // Each page is made when it is asked for: how old it gets is the kernel's time alone.
@@ -192,7 +195,7 @@ export function createCachedFilesystem(context: FilesystemContext): Operations {
   const source = new CachedSource(made.source, fixedSizes(world.host));
   const placeOf = placesOf(context);
   const startMs = state.get("startMonotonicSeconds") * 1000;
-  return cachedFilesystemOf({
+  const operations = cachedFilesystemOf({
     source,
     textOf: (reader, local) => source.text(reader, local),
     lifetime: pageLifetime(view.freshnessMs, kernelTickMs()),
@@ -204,6 +207,11 @@ export function createCachedFilesystem(context: FilesystemContext): Operations {
       made.noteSizes();
     },
   });
+  const tidy = (most = MAX_CONTAINERS): void => {
+    world.registry.forgetDead(most);
+    made.noteSizes();
+  };
+  return { operations, tidy };
 }
 
 function createSource(

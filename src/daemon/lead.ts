@@ -10,6 +10,8 @@
  * twice as long for its answers.
  */
 
+import type { RequestHeader } from "../fuse/operations.ts";
+
 /** What a thread is doing; its place in the shared words is the number of its slot. */
 const DOING = { nothing: 0, leading: 1, standing: 2, slow: 3 } as const;
 
@@ -19,13 +21,16 @@ const CALLS = THREADS;
 /** Position of the word that counts who leads, so that nobody has to look at all. */
 const LEADING = THREADS + 1;
 
+/** Position of the node that each thread read from last, low and high word. */
+const NODES = THREADS + 2;
+
 /** Bytes of the memory that the threads of one server share for this. */
-export const LEAD_BYTES: number = (THREADS + 2) * 4;
+export const LEAD_BYTES: number = (NODES + 2 * THREADS) * 4;
 
 /** So many requests between two looks at the queue. */
 const LOOK_EVERY = 32;
-/** How often one that stands by is told that it is idle. */
-const IDLE_MS = 2000;
+/** How often a thread that has nothing to do is told so. */
+export const IDLE_MS = 2000;
 /** Looks in a row that find a queue before another thread is called. */
 const LOOKS_TO_CALL = 3;
 
@@ -72,6 +77,13 @@ export class Lead {
     if (!this.#options.isQueued()) return;
     become(this.#words, this.#slot, DOING.slow);
     if (Atomics.load(this.#words, LEADING) === 0) callOne(this.#words);
+  }
+
+  /** Told of each read. */
+  noteRead({ nodeLow, nodeHigh }: RequestHeader): void {
+    const at = NODES + 2 * this.#slot;
+    this.#words[at] = nodeLow;
+    this.#words[at + 1] = nodeHigh;
   }
 
   /** After each request: calls another thread if requests queue up, stands by if it is not needed. */
@@ -158,6 +170,18 @@ export class LeadWatch {
   /** The thread of `slot` has ended. */
   ended(slot: number): void {
     endOf(this.#words, slot);
+  }
+
+  /** For each thread that leads, the id of the node that it read from last: a file that the kernel knew then. */
+  lastRead(): bigint[] {
+    const nodes: bigint[] = [];
+    for (let slot = 0; slot < THREADS; slot++) {
+      if (Atomics.load(this.#words, slot) !== DOING.leading) continue;
+      const low = Atomics.load(this.#words, NODES + 2 * slot);
+      const high = Atomics.load(this.#words, NODES + 2 * slot + 1);
+      nodes.push((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
+    }
+    return nodes;
   }
 
   /** Wakes all, so that they see that they are to end. */

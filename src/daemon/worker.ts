@@ -52,6 +52,9 @@ export type WorkerMessage =
 /** A request that was inherited this often has ended its servers; it is answered with an error. */
 const MAX_ATTEMPTS = 3;
 
+/** So many containers are looked at by a thread that others may wait for: a millisecond's work. */
+const TIDY_AT_ONCE = 256;
+
 function work(order: WorkerOrder): void {
   const { config } = order;
   const spares = new Spares(order.spares);
@@ -87,13 +90,14 @@ function work(order: WorkerOrder): void {
   const { operations, callerOf, tidy } =
     order.connection === "main"
       ? createFilesystem(context)
-      : { callerOf: undefined, tidy: () => {}, operations: createCachedFilesystem(context) };
+      : { callerOf: undefined, ...createCachedFilesystem(context) };
   if (order.selfTest) selfTest(operations);
   const { connection } = order;
   const idmap = connection === "cached" || !config.view.cgroupTree;
   // The second connection's readers wait for nothing but their own container's pages.
   const turns = callerOf && new Turns({ backlog, isQueued, callerOf, nowMs: monotonicMs });
-  const parts = { connection, fuseFd, idmap, state, operations, log, row, lead, turns };
+  const onNudge = (): void => tidy(TIDY_AT_ONCE);
+  const parts = { connection, fuseFd, idmap, state, operations, log, row, lead, turns, onNudge };
   const engine = new Engine(slot, parts);
   post({ kind: "started" });
   if (late) engine.execute();

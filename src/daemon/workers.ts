@@ -6,16 +6,19 @@
  */
 import { writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import { DeviceChannel } from "../fuse/channel.ts";
+import { Notifier } from "../fuse/notify.ts";
 import { errno, errnoOf } from "../sys/errno.ts";
 import type { Logger } from "../sys/log.ts";
 import { isExhaustion } from "../sys/exhaustion.ts";
 import { closeFd } from "../sys/native.ts";
 import { spares } from "../sys/spares.ts";
 import { Backlog } from "./backlog.ts";
+import { cacheSizes } from "./cache_sizes.ts";
 import type { DaemonConfig } from "./config.ts";
 import { refuseCalls } from "./contain.ts";
 import { lateReply } from "./late_reply.ts";
-import { LeadWatch } from "./lead.ts";
+import { IDLE_MS, LeadWatch } from "./lead.ts";
 import { allSlots, type Connection, type Slot, takeSlot } from "./slots.ts";
 import type { SharedState } from "./state.ts";
 import type { WorkerMessage, WorkerOrder } from "./worker.ts";
@@ -78,6 +81,7 @@ export class WorkerPool {
   readonly #connection: Connection;
   readonly #lead = new LeadWatch();
   readonly #backlog: Backlog;
+  readonly #notifier: Notifier;
   /** The request that had waited longest at the last look. */
   #oldest = 0;
   readonly #threads = new Set<Thread>();
@@ -95,6 +99,9 @@ export class WorkerPool {
     this.#config = config;
     this.#state = state;
     this.#backlog = new Backlog(state);
+    this.#notifier = new Notifier(
+      new DeviceChannel(connection === "main" ? config.fuseFd : config.cachedFd),
+    );
     this.#generation = generation;
     this.#log = log;
     this.#events = events;
@@ -109,6 +116,7 @@ export class WorkerPool {
     this.#spawn(inherited, { selfTest });
     const periodMs = Math.max(20, Math.min(LOOK_MS, this.#config.deadlineMs / LOOKS_PER_DEADLINE));
     setInterval(() => this.#look(), periodMs);
+    setInterval(() => this.#nudge(), IDLE_MS);
   }
 
   /** Starts `count` more threads. */
@@ -250,6 +258,17 @@ export class WorkerPool {
       for (const { slot } of this.#threads) if (!slot.busy) this.#lead.hangs(slot.index);
     }
     this.#oldest = oldest;
+  }
+
+  /**
+   * A thread that waits for the next request would keep what has ended for as long as nobody asks:
+   * descriptors of cgroups and namespaces. A message that the kernel returns to it wakes it up; the
+   * kernel does so for files alone, so it is about one that it knew when it was last read.
+   */
+  #nudge(): void {
+    const { containers, pid_namespaces } = cacheSizes(this.#state);
+    if (containers + pid_namespaces === 0) return;
+    for (const node of this.#lead.lastRead()) this.#notifier.retrieve(node, 0, 0);
   }
 
   #refuseCalls({ listenerFd }: Thread): void {

@@ -7,7 +7,7 @@ import type { Request } from "./wire/request.ts";
 export type Handler = (request: Request, reply: Reply) => number;
 
 /** Operations that are not dispatched by this table: they have no answer. */
-type Answered = Exclude<keyof Operations, "forget" | "interrupt">;
+type Answered = Exclude<keyof Operations, "forget" | "retrieved" | "interrupt">;
 
 const METHODS: readonly (readonly [number, Answered])[] = [
   [Opcode.LOOKUP, "lookup"],

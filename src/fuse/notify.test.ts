@@ -52,6 +52,18 @@ test("each notification, byte by byte", () => {
       78797a           # data
     `).toString("hex"),
   );
+  notifier.retrieve(9, 4096, 100);
+  assert.equal(
+    sent(),
+    hex(`
+      30000000 05000000 0000000000000000
+      0000000000000000 # notify_unique
+      0900000000000000 # nodeid
+      0010000000000000 # offset
+      64000000         # size
+      00000000         # padding
+    `).toString("hex"),
+  );
   notifier.delete(1, 9, "ab");
   assert.equal(
     sent(),

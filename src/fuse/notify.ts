@@ -62,6 +62,18 @@ export class Notifier {
     return this.#send(message);
   }
 
+  /**
+   * Asks for what the page cache of a node holds. It comes to whoever reads the next request, as a
+   * message that is not answered (`Operations.retrieved`), and so also wakes a thread that waits.
+   */
+  retrieve(nodeId: number | bigint, offset: number, lengthBytes: number): number {
+    const message = begin(NotifyCode.RETRIEVE, 32);
+    message.writeBigUInt64LE(BigInt(nodeId), 24);
+    message.writeBigUInt64LE(BigInt(offset), 32);
+    message.writeUInt32LE(lengthBytes, 40);
+    return this.#send(message);
+  }
+
   /** Wakes the pollers of the file that POLL named `kh`; they then ask by POLL what happened. */
   poll(kh: number): number {
     const message = begin(NotifyCode.POLL, 8);

@@ -133,11 +133,19 @@ export interface XattrRequest extends NameRequest {
   readonly size: number;
 }
 
+export interface RetrievedRequest extends RequestHeader {
+  readonly offset: number;
+  readonly size: number;
+  data(): Buffer;
+}
+
 export interface Operations {
   /** Finds a name: `reply.entry`, `reply.noEntry` or -ENOENT. Counts as a reference until `forget`. */
   lookup?(request: NameRequest, reply: Reply): number;
   /** The kernel has dropped `request.nlookup` references to a node. Not answered. */
   forget?(request: ForgetRequest): void;
+  /** What `Notifier.retrieve` asked for: `data()` of the node's pages from `offset` on. Not answered. */
+  retrieved?(request: RetrievedRequest): void;
   /** `reply.attributes`. Without it every stat fails: the one operation nothing works without. */
   getattr?(request: GetattrRequest, reply: Reply): number;
   /** chmod, chown, truncate, utimes: `reply.attributes` as they are afterwards. */

@@ -155,6 +155,26 @@ test("FORGET and BATCH_FORGET are never answered, even when they are malformed o
   assert.deepEqual(serve([FORGET, batch], {}).channel.answers, []);
 });
 
+test("what was asked for by Notifier.retrieve is told and never answered", () => {
+  const reply = message(
+    "29000000",
+    `0000000000000000                   # dummy
+     0010000000000000 02000000 00000000 # offset, size, dummy
+     0000000000000000 0000000000000000  # dummies
+     6869`,
+  );
+  const told: unknown[] = [];
+  const { channel, errors } = serve([reply, reply.subarray(0, reply.length - 1)], {
+    retrieved: (request) => {
+      told.push([request.nodeId, request.offset, request.data().toString()]);
+    },
+  });
+  assert.deepEqual(told, [[5, 4096, "hi"]]);
+  assert.deepEqual(channel.answers, []);
+  assert.equal(errors.length, 1);
+  assert.deepEqual(serve([reply], {}).channel.answers, []);
+});
+
 test("a body too short is EIO; a header too short is counted and left", () => {
   const { channel, errors, session } = serve([READ.subarray(0, 60), READ.subarray(0, 39)], {
     read: () => assert.fail("must not be called"),

@@ -3,8 +3,8 @@
  * in threads or processes, may serve the same connection.
  *
  * Every request is answered exactly once: by its operation, by the errno of what the operation
- * threw, ENOSYS for what is not implemented, EIO for a message that cannot be decoded. FORGET has no
- * answer. Kernel document: `Documentation/filesystems/fuse.rst`, structures in `linux/fuse.h`.
+ * threw, ENOSYS for what is not implemented, EIO for a message that cannot be decoded. FORGET and
+ * NOTIFY_REPLY have no answer. Kernel document: `Documentation/filesystems/fuse.rst`, structures in `linux/fuse.h`.
  */
 import { errno, errnoOf } from "../sys/errno.ts";
 import type { Channel } from "./channel.ts";
@@ -178,6 +178,9 @@ export class Session {
           this.#operations.forget?.(request);
         }
         return NO_ANSWER;
+      case Opcode.NOTIFY_REPLY:
+        this.#operations.retrieved?.(request);
+        return NO_ANSWER;
       case Opcode.INIT:
         return this.#init(request);
       case Opcode.INTERRUPT:
@@ -242,8 +245,14 @@ export class Session {
 
 const NO_ANSWER = Number.MIN_SAFE_INTEGER;
 
+const UNANSWERED: ReadonlySet<number> = new Set([
+  Opcode.FORGET,
+  Opcode.BATCH_FORGET,
+  Opcode.NOTIFY_REPLY,
+]);
+
 function hasAnswer(opcode: number): boolean {
-  return opcode !== Opcode.FORGET && opcode !== Opcode.BATCH_FORGET;
+  return !UNANSWERED.has(opcode);
 }
 
 /** The kernel refused an answer, and has ended the request with EIO itself. */

@@ -1,5 +1,5 @@
 /** What a server holds: memory, descriptors, places in shared memory, requests that wait in the kernel. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { memoryKb } from "../../bench/processes.ts";
 import type { Status } from "../../src/daemon/status.ts";
 import { tryRun } from "../support/run.ts";
@@ -21,10 +21,31 @@ export function holdingsOf(status: Status): Holdings {
   return {
     memoryKb: memoryKb([serverPid]).rssAnon,
     sharedKb: statSync(`/proc/${serverPid}/fd/${stateFd}`).blocks / 2,
-    descriptors: readdirSync(`/proc/${serverPid}/fd`).length,
+    descriptors: descriptorTargets(serverPid).length,
     workers: status.workers,
     waiting: waitingAt(mountpoint),
   };
+}
+
+/**
+ * Descriptors that a server holds of containers: their cgroups, processes and namespaces.
+ * @param cgroups part of the paths of those cgroups
+ */
+export function containerDescriptors(serverPid: number, cgroups: string): number {
+  const isOfContainer = (target: string): boolean =>
+    target.includes(cgroups) || /^pid:|^\/proc\/\d+\//.test(target);
+  return descriptorTargets(serverPid).filter(isOfContainer).length;
+}
+
+/** What each descriptor of a process leads to. */
+function descriptorTargets(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return []; // Closed meanwhile.
+    }
+  });
 }
 
 /** `waiting` of the connection, in fusectl, which is mounted for this one look. */

@@ -14,7 +14,7 @@ import { CgroupTree } from "../support/cgroup_tree.ts";
 import { guardWith } from "../support/guard.ts";
 import type { Server } from "../support/server.ts";
 import { waitFor } from "../support/wait.ts";
-import { type Holdings, holdingsOf } from "./account.ts";
+import { containerDescriptors, type Holdings, holdingsOf } from "./account.ts";
 
 export interface ChurnOptions {
   /** Containers in all, and how many live at one time. */
@@ -31,6 +31,7 @@ export interface Churned {
   readonly after: Holdings;
 }
 
+const CGROUPS = "lxcfs-churn-";
 const READ_SECONDS = 1;
 /** Fleets until a server has whatever it needs for that many containers at a time. */
 const WARM_FLEETS = 5;
@@ -47,7 +48,7 @@ export async function churn(server: Server, options: ChurnOptions): Promise<Chur
   let before: Holdings | undefined;
   try {
     for (let number = 1; number <= fleets; number++) {
-      const cgroups = new CgroupTree(`lxcfs-churn-${process.pid}-${number}`);
+      const cgroups = new CgroupTree(`${CGROUPS}${process.pid}-${number}`);
       try {
         const list = join(directory, "list");
         writeFileSync(list, makeCgroups(cgroups, atOnce));
@@ -81,15 +82,20 @@ const REST_MS = 2500;
 /** Or later, where the machine is busy. */
 const PATIENCE_MS = 15_000;
 
-/** Once no request is left in the kernel and idle threads have let go; what then is more than `before` stays. */
+/**
+ * Once no request is left in the kernel and nothing is held of containers, which all have ended; what
+ * then is more than `before` stays.
+ */
 async function restingHoldings(server: Server, before?: Holdings): Promise<Holdings> {
   await sleep(REST_MS);
   const untilMs = performance.now() + PATIENCE_MS;
   return waitFor(
-    "no request waits",
+    "no request waits, and nothing is held of containers that have ended",
     () => {
-      const holdings = holdingsOf(statusOf(server));
+      const status = statusOf(server);
+      const holdings = holdingsOf(status);
       if (holdings.waiting !== 0) return undefined;
+      if (containerDescriptors(status.serverPid, CGROUPS) > 0) return undefined;
       const isBack = before === undefined || growth({ before, after: holdings }).length === 0;
       return (isBack || performance.now() > untilMs) && holdings;
     },
@@ -102,8 +108,8 @@ async function restingHoldings(server: Server, before?: Holdings): Promise<Holdi
 const MEMORY_KB = 8192;
 /** Pages of the shared memory that are written to for the first time: which container has which place is chance. */
 const SHARED_KB = 1024;
-/** Files of the host that a thread has opened since, for views that it had not made before. */
-const DESCRIPTORS = 16;
+/** Files of the host that a thread has opened since, for views that it had not made before: a score. */
+const DESCRIPTORS = 24;
 
 /** What has not come back to where it was, one line each. */
 export function growth({ before, after }: Pick<Churned, "before" | "after">): string[] {

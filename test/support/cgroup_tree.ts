@@ -36,7 +36,10 @@ export function mountedHierarchies(
     const [type, , options] = filesystem?.split(" ") ?? [];
     if (!mountpoint?.startsWith("/sys/fs/cgroup")) continue;
     if (type === "cgroup") {
-      const controllers = (options ?? "").split(",").filter((name) => name !== "rw");
+      // A release agent is the host's own: in a user namespace the kernel refuses to hear of it.
+      const controllers = (options ?? "")
+        .split(",")
+        .filter((name) => name !== "rw" && !name.startsWith("release_agent="));
       found.push({ version: 1, mountpoint, controllers });
     } else if (type === "cgroup2") {
       const controllers = readFileSync(join(mountpoint, "cgroup.controllers"), "utf8");

@@ -296,6 +296,13 @@ export class Request {
         this.mask = cursor.u32();
         cursor.skip(4);
         break;
+      case Opcode.NOTIFY_REPLY:
+        cursor.skip(8);
+        this.offset = cursor.u64();
+        this.size = cursor.u32();
+        cursor.skip(20);
+        this.#dataStart = cursor.skip(this.size);
+        break;
       case Opcode.INTERRUPT:
         this.interruptedLow = cursor.u32();
         this.interruptedHigh = cursor.u32();
