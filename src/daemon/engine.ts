@@ -57,6 +57,8 @@ export interface EngineParts {
   readonly lead?: Lead;
   /** Whose turn it is where requests queue up; without it they are served as they come. */
   readonly turns?: Turns | undefined;
+  /** Told before each request is looked at. */
+  readonly beginRequest?: (() => void) | undefined;
   /** Told when the main thread has woken this one because nobody asks. */
   readonly onNudge?: () => void;
 }
@@ -160,6 +162,7 @@ export class Engine {
       this.#parts.onNudge?.();
       return;
     }
+    this.#parts.beginRequest?.();
     // Before it is answered: who has its answer may end, and nothing could be found of it.
     this.#parts.turns?.note(request);
     const startMs = performance.now();

@@ -3,6 +3,7 @@
  * daemon knows nothing of containers; the filesystem knows nothing of processes and threads.
  */
 import { ContainerRegistry } from "../caller/registry.ts";
+import { RequestCaller } from "../caller/request_caller.ts";
 import { CallerResolver } from "../caller/resolver.ts";
 import type { Container } from "../caller/container.ts";
 import { descriptorLimit, openDescriptors } from "../sys/descriptors.ts";
@@ -122,6 +123,8 @@ export function createWorld(view: ViewConfig, state: SharedState): ContainerWorl
 /** What one serving thread serves. */
 export interface ServedFilesystem {
   readonly operations: Operations;
+  /** To be called before each request. */
+  readonly beginRequest: () => void;
   /** The container that a thread is in, 0 for the host: who waits for whom. */
   readonly callerOf: (pid: number) => number;
   /** Lets go of containers that have ended; for when there is time. @param most to look at */
@@ -134,7 +137,9 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
   const world = createWorld(view, state);
   const placeOf = placesOf(context);
   const openFiles = openFilesOf(state);
-  const { source, noteSizes } = createSource(context, world, view.freshnessMs);
+  const caller = new RequestCaller(world.resolver);
+  const { source, noteSizes } = createSource(context, world, caller, view.freshnessMs);
+  const beginRequest = (): void => caller.begin();
   const files = filesystemOf({
     source,
     openFiles,
@@ -154,7 +159,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
   });
   const callerOf = (pid: number): number => {
     try {
-      return world.resolver.resolve(pid)?.key ?? 0;
+      return caller.resolve(pid)?.key ?? 0;
     } catch {
       // Only an order depends on it; the request itself finds out what is wrong.
       return 0;
@@ -165,7 +170,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
     world.resolver.forgetDead(most);
     noteSizes();
   };
-  if (!view.cgroupTree) return { operations: files, callerOf, tidy };
+  if (!view.cgroupTree) return { operations: files, beginRequest, callerOf, tidy };
   const tree = cgroupTreeOf({
     procRoot: "/proc",
     layout: detectLayout(readFile("/proc/thread-self/mountinfo")),
@@ -181,7 +186,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
     late: () => context.late(),
     slow: () => context.slow(),
   });
-  return { operations, callerOf, tidy };
+  return { operations, beginRequest, callerOf, tidy };
 }
 
 /** The filesystem of the second connection's serving thread, whose pages the kernel caches. */
@@ -191,7 +196,7 @@ export function createCachedFilesystem(
   const { view, state, row } = context;
   const world = createWorld(view, state);
   // Each page is made when it is asked for: how old it gets is the kernel's time alone.
-  const made = createSource(context, world, 0);
+  const made = createSource(context, world, world.resolver, 0);
   const source = new CachedSource(made.source, fixedSizes(world.host));
   const placeOf = placesOf(context);
   const startMs = state.get("startMonotonicSeconds") * 1000;
@@ -217,6 +222,7 @@ export function createCachedFilesystem(
 function createSource(
   context: FilesystemContext,
   { host, registry, resolver, machineOf }: ContainerWorld,
+  caller: Pick<CallerResolver, "resolve">,
   freshnessMs: number,
 ): { readonly source: ContainerSource; readonly noteSizes: () => void } {
   const { state, log, sizes } = context;
@@ -234,7 +240,7 @@ function createSource(
     },
   });
   const source = new ContainerSource({
-    resolver,
+    resolver: caller,
     registry,
     renderer,
     host,

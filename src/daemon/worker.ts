@@ -87,17 +87,29 @@ function work(order: WorkerOrder): void {
     late: () => late,
     slow: () => lead.slow(),
   };
-  const { operations, callerOf, tidy } =
+  const { operations, beginRequest, callerOf, tidy } =
     order.connection === "main"
       ? createFilesystem(context)
-      : { callerOf: undefined, ...createCachedFilesystem(context) };
+      : { beginRequest: undefined, callerOf: undefined, ...createCachedFilesystem(context) };
   if (order.selfTest) selfTest(operations);
   const { connection } = order;
   const idmap = connection === "cached" || !config.view.cgroupTree;
   // The second connection's readers wait for nothing but their own container's pages.
   const turns = callerOf && new Turns({ backlog, isQueued, callerOf, nowMs: monotonicMs });
   const onNudge = (): void => tidy(TIDY_AT_ONCE);
-  const parts = { connection, fuseFd, idmap, state, operations, log, row, lead, turns, onNudge };
+  const parts = {
+    connection,
+    fuseFd,
+    idmap,
+    state,
+    operations,
+    log,
+    row,
+    lead,
+    turns,
+    beginRequest,
+    onNudge,
+  };
   const engine = new Engine(slot, parts);
   post({ kind: "started" });
   if (late) engine.execute();
