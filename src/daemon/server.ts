@@ -36,9 +36,10 @@ const DRAIN_MS = 2000;
 const DRAIN_LOOK_MS = 5;
 /** After so long without a request the threads that are left wait for one. */
 const QUIET_MS = 50;
-/** How often a relieved predecessor is looked for, and for how long. */
+/** How often a relieved predecessor is looked for, and once it has taken too long. */
 const PREDECESSOR_LOOK_MS = 10;
 const PREDECESSOR_MS = 10_000;
+const LATE_PREDECESSOR_LOOK_MS = 1000;
 /** More threads than this cost memory (10 MB each) and answer no more requests. */
 const MAX_DEFAULT_WORKERS = 3;
 
@@ -206,19 +207,26 @@ export class Server {
     if (this.#predecessor > 0) this.#inheritWhenGone();
   }
 
-  /** Once the relieved predecessor has ended, what it left unanswered is executed here. */
+  /**
+   * Once the relieved predecessor has ended, what it left unanswered is executed here. One that was
+   * killed while a thread of its waits in the kernel may take as long as that.
+   */
   #inheritWhenGone(): void {
     const untilMs = performance.now() + PREDECESSOR_MS;
-    const timer = setInterval(() => {
-      if (isAlive(this.#predecessor)) {
-        if (performance.now() < untilMs) return;
-        this.#log.warn("the server before this one does not end", { pid: this.#predecessor });
-      } else {
+    let warned = false;
+    const look = (): void => {
+      if (!isAlive(this.#predecessor)) {
         this.#pool.recover(abandonedSlots(this.#state, this.#generation, "main"));
         this.#cached?.recover();
+        return;
       }
-      clearInterval(timer);
-    }, PREDECESSOR_LOOK_MS);
+      if (!warned && performance.now() >= untilMs) {
+        warned = true;
+        this.#log.warn("the server before this one does not end", { pid: this.#predecessor });
+      }
+      setTimeout(look, warned ? LATE_PREDECESSOR_LOOK_MS : PREDECESSOR_LOOK_MS);
+    };
+    look();
   }
 
   #listenToSignals(): void {
