@@ -2,6 +2,8 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { lxcfsMountpoints } from "../daemon/mountpoint.ts";
+import type { Status } from "../daemon/status.ts";
 import { tryReadFile } from "../sys/read.ts";
 import { command } from "./attach_common.ts";
 import { findStatus } from "./mounts.ts";
@@ -14,7 +16,22 @@ function childrenOf(pid: number): number[] {
 
 /** How long the new version may take to serve. */
 const UPGRADE_MS = 15_000;
+/** How long a running server may take to answer at all. */
+const ANSWER_MS = 2000;
 const LOOK_MS = 50;
+
+/** A server that has just been started again answers readers before it answers us. */
+async function findStatusSoon(mountpoint: string | undefined, runtimeDir: string): Promise<Status> {
+  const untilMs = performance.now() + ANSWER_MS;
+  for (;;) {
+    try {
+      return await findStatus(mountpoint, runtimeDir);
+    } catch (error) {
+      if (lxcfsMountpoints().length === 0 || performance.now() > untilMs) throw error;
+      await sleep(LOOK_MS);
+    }
+  }
+}
 
 export function run(args: readonly string[]): Promise<number> {
   return command("upgrade", async () => await upgrade(args));
@@ -27,7 +44,7 @@ async function upgrade(args: readonly string[]): Promise<number> {
     allowPositionals: true,
   });
   const runtimeDir = resolve(values["runtime-dir"]);
-  const before = await findStatus(positionals[0], runtimeDir);
+  const before = await findStatusSoon(positionals[0], runtimeDir);
   process.kill(before.holderPid, "SIGUSR1");
   const untilMs = performance.now() + UPGRADE_MS;
   let seen = false;

@@ -104,6 +104,19 @@ void test("upgrades under load fail and delay no read", async () => {
   }
 });
 
+void test("an upgrade right after the server was killed waits for the next one", async () => {
+  const server = await Server.start();
+  try {
+    process.kill(statusOf(server).serverPid, "SIGKILL");
+    const runtimeDir = join(server.directory, "run");
+    const said = run([lxcfsCommand, "upgrade", server.mountpoint, "--runtime-dir", runtimeDir]);
+    assert.match(said, /^upgraded /);
+    await server.stop();
+  } finally {
+    server.kill();
+  }
+});
+
 void test("an upgrade whose new version is broken leaves the old one serving, whose files may be gone", async () => {
   const installed = mkdtempSync(join(tmpdir(), "lxcfs-installed-"));
   for (const name of ["bin", "dist/bundle", "package.json"]) {
