@@ -4,13 +4,11 @@
  */
 import { readlinkSync, statSync } from "node:fs";
 import type { Container } from "../caller/container.ts";
-import { keyToName, nameToKey, type ContainerKey } from "../caller/container_key.ts";
+import type { ContainerKey } from "../caller/container_key.ts";
 import type { ContainerRegistry } from "../caller/registry.ts";
 import type { CallerResolver } from "../caller/resolver.ts";
-import { nodeCpus, nodesOf } from "../machine/nodes.ts";
 import type { Host } from "../machine/host.ts";
 import type { Machine } from "../machine/machine.ts";
-import { parseCpuList } from "../host/cpu_list.ts";
 import { isLinux32, readPersonality } from "../host/personality.ts";
 import type { FoundNode, ListedNode, NodeSource } from "../vfs/node_source.ts";
 import { cpuinfo, cpuinfo32 } from "../views/proc/cpuinfo.ts";
@@ -30,6 +28,8 @@ import {
   type Item,
   type Presence,
 } from "../views/tree.ts";
+import { ContainersDirectory } from "./containers_directory.ts";
+import { HostParts } from "./host_parts.ts";
 
 export interface SourceParts {
   readonly resolver: Pick<CallerResolver, "resolve">;
@@ -89,15 +89,19 @@ function readsAs32(pid: number): boolean {
 
 export class ContainerSource implements NodeSource {
   readonly #parts: SourceParts;
+  readonly #hostParts: HostParts;
+  readonly #containers: ContainersDirectory;
   /** Whether the text of a file, by its number, can be longer than `FILE_BYTES`. */
   readonly #long = new Map<number, boolean>();
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
+    this.#hostParts = new HostParts(parts.host, parts.machineOf);
+    this.#containers = new ContainersDirectory(parts.registry, parts.resolver);
   }
 
   stat(owner: number, local: number, pid: number): FoundNode | undefined {
-    if (local === PID_LINK) return pidLink(owner);
+    if (local === PID_LINK) return this.#containers.link(owner);
     const item = itemOf(local);
     if (item === undefined) return undefined;
     if (owner !== HOST && local === ROOT && this.#container(owner) === undefined) return undefined;
@@ -108,8 +112,10 @@ export class ContainerSource implements NodeSource {
   }
 
   lookup(owner: number, local: number, name: string, pid: number): FoundNode | undefined {
-    if (local === CONTAINERS && name !== "pid") return this.#lookupContainer(name, pid);
-    if (local === PIDS) return this.#lookupPid(name, pid);
+    if (local === PIDS || (local === CONTAINERS && name !== "pid")) {
+      if (this.#whose(HOST, pid) !== undefined) return undefined;
+      return local === PIDS ? this.#containers.findLink(name) : this.#lookupContainer(name);
+    }
     const child = this.#child(owner, local, name, pid);
     const item = child === undefined ? undefined : itemOf(child);
     if (child === undefined || item === undefined) return undefined;
@@ -121,10 +127,12 @@ export class ContainerSource implements NodeSource {
   }
 
   list(owner: number, local: number, pid: number): readonly ListedNode[] {
-    if (local === CONTAINERS) return this.#listContainers(pid);
     if (local === PIDS) return [];
+    if (local === CONTAINERS) {
+      return this.#whose(HOST, pid) === undefined ? this.#containers.list() : [];
+    }
     const whose = this.#whose(owner, pid);
-    const presence = this.#presence(whose);
+    const presence = this.#hostParts.presence(whose);
     const listed: ListedNode[] = [];
     for (const [name, child] of childrenOf(local, presence)) {
       if (isHostOnly(child) && (owner !== HOST || whose !== undefined)) continue;
@@ -135,7 +143,7 @@ export class ContainerSource implements NodeSource {
     }
     const item = itemOf(local);
     if (item?.node !== undefined && item.name === "") {
-      for (const cpu of this.#nodeCpus(whose, item.node)) {
+      for (const cpu of this.#hostParts.nodeCpus(whose, item.node)) {
         const link = cpuLinkOf(item.node, cpu);
         listed.push({ name: `cpu${cpu}`, owner, local: link, mode: S_IFLNK | 0o777 });
       }
@@ -144,14 +152,11 @@ export class ContainerSource implements NodeSource {
   }
 
   readlink(owner: number, local: number, pid: number): string | undefined {
-    if (local === PID_LINK) {
-      const key = this.#parts.resolver.resolve(owner)?.key;
-      return key === undefined ? undefined : `../${keyToName(key)}`;
-    }
+    if (local === PID_LINK) return this.#containers.linkTarget(owner);
     const item = itemOf(local);
     if (item?.kind !== "link") return undefined;
     if (!item.ofHost) return `../../cpu/${item.name}`;
-    const path = this.#hostPath(item, this.#whose(owner, pid));
+    const path = this.#hostParts.pathOf(item, this.#whose(owner, pid));
     return path && readlinkSync(path);
   }
 
@@ -217,7 +222,7 @@ export class ContainerSource implements NodeSource {
   #child(owner: number, local: number, name: string, pid: number): number | undefined {
     if (!isVariable(local) && local !== ROOT) return childOf(local, name, NOBODY);
     const whose = this.#whose(owner, pid);
-    const child = childOf(local, name, this.#presence(whose));
+    const child = childOf(local, name, this.#hostParts.presence(whose));
     // What others see is the host's business alone.
     if (child !== undefined && isHostOnly(child) && (owner !== HOST || whose !== undefined)) {
       return undefined;
@@ -225,7 +230,8 @@ export class ContainerSource implements NodeSource {
     const item = itemOf(local);
     if (child === undefined && item?.node !== undefined && item.name === "") {
       const cpu = Number(/^cpu(\d+)$/.exec(name)?.[1] ?? NaN);
-      if (this.#nodeCpus(whose, item.node).includes(cpu)) return cpuLinkOf(item.node, cpu);
+      if (this.#hostParts.nodeCpus(whose, item.node).includes(cpu))
+        return cpuLinkOf(item.node, cpu);
     }
     return child;
   }
@@ -247,7 +253,7 @@ export class ContainerSource implements NodeSource {
       const size = item.kind === "file" ? FILE_BYTES : 0;
       return { owner, local, mode: typeBits(item) | permissions(item), size, validSeconds };
     }
-    const path = this.#hostPath(item, whose());
+    const path = this.#hostParts.pathOf(item, whose());
     // Links, too: a node that the CPU belongs to must be one that the container has.
     const stats = path && statSync(path, { throwIfNoEntry: false });
     if (!stats) return undefined;
@@ -256,68 +262,16 @@ export class ContainerSource implements NodeSource {
     return { owner, local, mode: typeBits(item) | mode, size, validSeconds };
   }
 
-  /** Where the host keeps what `item` shows to this container. */
-  #hostPath(item: Item, whose: Container | undefined): string | undefined {
-    const { host, machineOf } = this.#parts;
-    if (item.cpu === undefined || whose === undefined)
-      return `${host.sysRoot}${item.path.slice(3)}`;
-    const hostCpu = machineOf(whose).topology().hostCpus[item.cpu];
-    if (hostCpu === undefined) return undefined;
-    return `${host.sysRoot}/devices/system/cpu/cpu${hostCpu}/${item.name}`;
-  }
-
-  #presence(whose: Container | undefined): Presence {
-    const { host, machineOf } = this.#parts;
-    if (whose !== undefined) {
-      const machine = machineOf(whose);
-      return { cpuCount: machine.topology().hostCpus.length, nodes: nodesOf(machine) };
-    }
-    const nodes = host.sysText("devices/system/node/online");
-    return {
-      cpuCount: host.onlineCpus().length,
-      nodes: nodes === undefined ? [] : parseCpuList(nodes),
-    };
-  }
-
-  #nodeCpus(whose: Container | undefined, node: number): number[] {
-    const { host, machineOf } = this.#parts;
-    if (whose !== undefined) return nodeCpus(machineOf(whose), node);
-    const text = host.sysText(`devices/system/node/node${node}/cpulist`);
-    return text === undefined ? [] : parseCpuList(text);
-  }
-
-  #lookupContainer(name: string, pid: number): FoundNode | undefined {
-    if (this.#whose(HOST, pid) !== undefined) return undefined;
-    const key = nameToKey(name);
-    if (key === undefined || this.#container(key) === undefined) return undefined;
+  #lookupContainer(name: string): FoundNode | undefined {
+    const key = this.#containers.find(name);
     const item = itemOf(ROOT);
-    return item && this.#found(key, ROOT, item, () => undefined);
-  }
-
-  /** A link to the container of any process, for those who know only that. */
-  #lookupPid(name: string, pid: number): FoundNode | undefined {
-    if (this.#whose(HOST, pid) !== undefined || !/^[1-9]\d{0,9}$/.test(name)) return undefined;
-    const member = Number(name);
-    return this.#parts.resolver.resolve(member) && pidLink(member);
-  }
-
-  /** Those that have been asked for: every other one is found by its name all the same. */
-  #listContainers(pid: number): ListedNode[] {
-    if (this.#whose(HOST, pid) !== undefined) return [];
-    return [...this.#parts.registry.known()]
-      .filter((container) => container.cgroups.alive())
-      .map(({ key }) => ({ name: keyToName(key), owner: key, local: ROOT, mode: S_IFDIR | 0o555 }));
+    return key && item && this.#found(key, ROOT, item, () => undefined);
   }
 }
 
 /** Directories that show one container to others: the host's business alone. */
 function isHostOnly(local: number): boolean {
   return local === CONTAINERS || local === PIDS;
-}
-
-/** Never taken for granted: pids are used again. */
-function pidLink(pid: number): FoundNode {
-  return { owner: pid, local: PID_LINK, mode: S_IFLNK | 0o777, size: 0, validSeconds: 0 };
 }
 
 const NOBODY: Presence = { cpuCount: 0, nodes: [] };
