@@ -21,14 +21,20 @@ const PERMISSIONS = 0o7777;
 const OWNERSHIP = FATTR.UID | FATTR.GID;
 
 export function changeOperations(context: TreeContext): Required<Pick<Operations, "setattr">> {
-  const { cgroups } = context;
+  const { cgroups, changes } = context;
   return {
     setattr(request, reply) {
       return answer(() => {
+        const { valid } = request;
+        if (changes.isRaiser(request.pid) && (valid & (FATTR.MODE | OWNERSHIP)) === 0) {
+          const node = context.nodeOf(request);
+          return node === undefined
+            ? -errno.ENOENT
+            : reply.attributes(attributesOfSeen(context, node), 0);
+        }
         const seen = context.see(request);
         if (seen === undefined) return -errno.ENOENT;
         if (seen.standing.is === "ancestor") return -errno.EPERM;
-        const { valid } = request;
         if ((valid & (FATTR.MODE | OWNERSHIP)) !== 0) {
           if (seen.file !== undefined && context.isProtected(seen, seen.file)) return -errno.EPERM;
           const identity = context.identityOf(seen, request);

@@ -104,6 +104,14 @@ export class TreeContext {
     return { caller, mounted, id, depth, viewer: undefined, standing, file };
   }
 
+  /** What a node is, whoever asks. */
+  nodeOf(request: RequestHeader): Pick<Seen, "mounted" | "id" | "file"> | undefined {
+    const node = nodeOf(ownerOf(request.nodeLow, request.nodeHigh), localOf(request.nodeLow));
+    const mounted = this.cgroups.bySlot(node.slot);
+    const file = this.names.nameOf(node.file);
+    return mounted && file !== undefined ? { mounted, id: node.id, file } : undefined;
+  }
+
   #seeAbove(
     caller: Caller,
     mounted: MountedHierarchy,

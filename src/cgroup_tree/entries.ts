@@ -6,6 +6,7 @@ import { closeFd, openEntry } from "../sys/native.ts";
 import { readFdBytes } from "../sys/read.ts";
 import { nodeIdOf } from "../vfs/node_attributes.ts";
 import { bytesOf } from "./bytes.ts";
+import { type OpenNode, openNode, tellsOfChanges } from "./change_events.ts";
 import { type Seen, type TreeContext } from "./context.ts";
 import { movesWhat } from "./decide.ts";
 import type { MountedHierarchy } from "./hierarchies.ts";
@@ -23,7 +24,8 @@ export interface Stats {
 }
 
 const O_RDONLY = 0;
-const O_PATH_NOFOLLOW = 0o10000000 | (process.arch === "arm64" ? 0o100000 : 0o400000);
+const O_PATH = 0o10000000;
+const O_PATH_NOFOLLOW = O_PATH | (process.arch === "arm64" ? 0o100000 : 0o400000);
 export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 const S_IFMT = 0o170000;
@@ -45,7 +47,7 @@ export function statEntry(directoryFd: number, name: Buffer): Stats {
 }
 
 /** What is meant by a request, a directory or a file in it. */
-export function statIn(directoryFd: number, { file }: Seen): Stats {
+export function statIn(directoryFd: number, { file }: Pick<Seen, "file">): Stats {
   return file === undefined ? fstatSync(directoryFd) : statEntry(directoryFd, bytesOf(file));
 }
 
@@ -65,7 +67,10 @@ export function attributesOf(stats: Stats, bytes: number = FILE_BYTES): Attribut
 }
 
 /** Attributes of what a request means, a directory or a file that is the caller's. */
-export function attributesOfSeen({ cgroups, slow }: TreeContext, seen: Seen): Attributes {
+export function attributesOfSeen(
+  { cgroups, slow }: TreeContext,
+  seen: Pick<Seen, "mounted" | "id" | "file">,
+): Attributes {
   const isList = seen.file !== undefined && movesWhat(seen.file) !== undefined;
   if (isList) slow();
   return cgroups.withDirectory(seen.mounted, seen.id, (fd) => {
@@ -133,20 +138,29 @@ export function aboveEntry(
 
 /** The answer for an entry of a directory that is the caller's, by what it is. */
 export function entryOf(
-  { names }: TreeContext,
+  context: TreeContext,
   reply: Reply,
-  { mounted, id, depth }: Seen,
+  { mounted, id, depth, caller }: Seen,
   stats: Stats,
   name: Buffer,
 ): number {
+  const { names, changes, cgroups } = context;
   const attributes = attributesOf(stats);
-  const { slot } = mounted;
+  const { slot, hierarchy } = mounted;
   if (isDirectory(stats))
     return nodeEntry(reply, { slot, id: stats.ino, depth, file: 0 }, attributes);
-  const file = names.numberOf(name.toString("latin1"));
-  return file === undefined
-    ? -errno.ENOENT
-    : nodeEntry(reply, { slot, id, depth, file }, attributes);
+  const text = name.toString("latin1");
+  const file = names.numberOf(text);
+  if (file === undefined) return -errno.ENOENT;
+  const node = { slot, id, depth, file };
+  if (tellsOfChanges(text)) {
+    const space = caller.isHost ? 0 : (caller.rootId(hierarchy) ?? 0);
+    const [owner, local] = [ownerOfNode(node), localOfNode(node)];
+    // Not to be read: whoever watches the kernel's own file is not to see it opened.
+    const open: OpenNode = (each) => openNode(cgroups, names, each, O_PATH);
+    changes.lookUp({ owner, local, space }, open);
+  }
+  return nodeEntry(reply, node, attributes);
 }
 
 /** A name of one entry: the kernel sends no other, and no other is let through. */

@@ -154,4 +154,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     internal: true,
     load: () => import("./hold.ts"),
   },
+  {
+    name: "raise-events",
+    usage: "MOUNTPOINT",
+    help: "raises events on files of the cgroup tree, started by the server",
+    internal: true,
+    load: () => import("./raise_events.ts"),
+  },
 ];

@@ -1,9 +1,10 @@
-/** Files of the cgroup tree that are polled for changes, as serving threads handle them. */
+/** Files of the cgroup tree that are polled or watched for changes, as serving threads handle them. */
 import { closeSync, readSync } from "node:fs";
-import type { ChangeEvents, Polled } from "../cgroup_tree/change_events.ts";
+import type { ChangeEvents, LookedUp, OpenNode, Polled } from "../cgroup_tree/change_events.ts";
 import { POLL, pollFd } from "../sys/native.ts";
 import type { TriggerTable } from "./trigger_table.ts";
 import { wakeWatch } from "./wake_watch.ts";
+import type { WatchedNodes } from "./watched_nodes.ts";
 
 /** Files that one container may wait for at a time. More are told nothing. */
 const MAX_PER_SPACE = 128;
@@ -12,10 +13,12 @@ const MAX_IN_ALL = 768;
 
 export class ChangeWaits implements ChangeEvents {
   readonly #table: TriggerTable;
+  readonly #nodes: WatchedNodes;
   readonly #buffer = Buffer.alloc(4096);
 
-  constructor(table: TriggerTable) {
+  constructor(table: TriggerTable, nodes: WatchedNodes) {
     this.#table = table;
+    this.#nodes = nodes;
   }
 
   poll(polled: Polled, open: () => number): boolean {
@@ -48,6 +51,14 @@ export class ChangeWaits implements ChangeEvents {
     if (index < 0) return;
     this.#table.release(index);
     wakeWatch(this.#table);
+  }
+
+  lookUp(node: LookedUp, open: OpenNode): void {
+    this.#nodes.note(node, open);
+  }
+
+  isRaiser(pid: number): boolean {
+    return pid > 0 && pid === this.#nodes.raiserPid;
   }
 
   #hasRoom(space: number): boolean {

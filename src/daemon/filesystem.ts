@@ -41,6 +41,7 @@ import type { ReaderRow } from "./top_readers.ts";
 import { ChangeWaits } from "./change_waits.ts";
 import { TriggerTable } from "./trigger_table.ts";
 import { PressureTriggers } from "./triggers.ts";
+import { WatchedNodes } from "./watched_nodes.ts";
 
 /** What a serving thread's filesystem works with. */
 export interface FilesystemContext {
@@ -176,7 +177,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
     layout: detectLayout(readFile("/proc/thread-self/mountinfo")),
     names: cgroupNamesOf(state),
     openFiles,
-    changes: new ChangeWaits(new TriggerTable(state)),
+    changes: new ChangeWaits(new TriggerTable(state), new WatchedNodes(state)),
     nowMs: monotonicMs,
     slow: () => context.slow(),
   });

@@ -10,6 +10,7 @@ import { OPEN_FILES_SIZE, OpenFiles, openFilesBytes } from "../vfs/open_files.ts
 import { Newest, NEWEST_BYTES } from "../views/newest.ts";
 import type { SharedState } from "./state.ts";
 import { ensureTriggers } from "./trigger_table.ts";
+import { ensureWatchedNodes } from "./watched_nodes.ts";
 
 /** Files that are not counted by name: those of sysfs that are the host's. */
 export const OTHER_FILES = "sys/*";
@@ -27,6 +28,7 @@ export function ensureFilesystemMemory(state: SharedState): void {
   state.ensureRegion(NEWEST, NEWEST_BYTES);
   state.ensureRegion(CGROUP_NAMES, NAMES_BYTES);
   ensureTriggers(state);
+  ensureWatchedNodes(state);
 }
 
 export function openFilesOf(state: SharedState): OpenFiles {

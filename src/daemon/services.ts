@@ -39,7 +39,7 @@ export class Services {
     const services = new Services(config, state, host, log, workers);
     if (config.view.psiPoll || config.view.cgroupTree) {
       const { watchEvents } = await import("./trigger_watch.ts");
-      watchEvents(config, state, log);
+      watchEvents(config, state, host, log);
     }
     if (config.metrics !== "") {
       // The only part that needs an HTTP server, which is the largest of them.

@@ -53,6 +53,8 @@ const SERVING = [
 const CGROUP_TREE = [
   ...["setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups", "capset"],
   ...["mkdirat", "unlinkat", "fchmod", "fchmodat", "fchown", "fchownat"],
+  // Files of events that somebody may be waiting for.
+  ...["inotify_add_watch", "inotify_rm_watch"],
 ];
 
 export function servingCalls(cgroupTree: boolean): readonly string[] {
@@ -91,6 +93,7 @@ const X64: Machine = {
       clock_nanosleep: 230,
     },
     ...{ exit_group: 231, epoll_wait: 232, epoll_ctl: 233, tgkill: 234, openat: 257 },
+    ...{ inotify_add_watch: 254, inotify_rm_watch: 255 },
     ...{
       fchmod: 91,
       fchown: 93,
@@ -111,6 +114,7 @@ const ARM64: Machine = {
   auditArch: 0xc00000b7,
   numbers: {
     ...{ getxattr: 8, eventfd2: 19, epoll_ctl: 21, epoll_pwait: 22, fcntl: 25 },
+    ...{ inotify_add_watch: 27, inotify_rm_watch: 28 },
     ...{ ioctl: 29, mkdirat: 34, unlinkat: 35, statfs: 43, fstatfs: 44, faccessat: 48 },
     ...{
       fchmod: 52,

@@ -1,17 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SharedState } from "./state.ts";
+import { memoryOfOneRegion } from "./testing.ts";
 import { ensureTriggers, FIRED, TriggerTable } from "./trigger_table.ts";
 
 /** Memory of one mount, as two threads see it. */
 function twoThreads(): [TriggerTable, TriggerTable] {
-  let region: { buffer: ArrayBuffer; byteOffset: number; byteLength: number } | undefined;
-  const state = {
-    ensureRegion(_name: string, byteLength: number) {
-      region = { buffer: new ArrayBuffer(byteLength), byteOffset: 0, byteLength };
-    },
-    region: () => region,
-  } as unknown as SharedState;
+  const state = memoryOfOneRegion();
   ensureTriggers(state);
   return [new TriggerTable(state), new TriggerTable(state)];
 }

@@ -1,12 +1,13 @@
 /**
- * Waits for all armed pressure triggers, and all files that are polled for changes, at once: one
- * poll(2) over them and a descriptor by which serving threads say that there are more, or fewer. What goes off is told to the kernel, which wakes
- * the processes that wait. Part of the main thread; the poll itself runs in a thread of the pool.
+ * Waits for all armed pressure triggers, and all files that are polled for changes or watched, at once:
+ * one poll(2) over them and a descriptor by which serving threads say that there are more, or fewer.
+ * What goes off is told to the kernel, which wakes the processes that wait. Part of the main thread;
+ * the poll itself runs in a thread of the pool.
  */
 import { closeSync, readSync } from "node:fs";
 import type { ContainerRegistry } from "../caller/registry.ts";
 import { detectLayout } from "../cgroup/layout.ts";
-import { openNode } from "../cgroup_tree/change_events.ts";
+import { openNode as openNodeOf, type OpenNode } from "../cgroup_tree/change_events.ts";
 import { openHierarchies } from "../cgroup_tree/hierarchies.ts";
 import { Cgroups } from "../cgroup_tree/tree.ts";
 import { DeviceChannel } from "../fuse/channel.ts";
@@ -15,38 +16,62 @@ import type { Logger } from "../sys/log.ts";
 import { eventfdCreate, POLL, pollAsync, POLLFD_BYTES } from "../sys/native.ts";
 import { readFile } from "../sys/read.ts";
 import type { DaemonConfig } from "./config.ts";
+import { EventRaiser } from "./event_raiser.ts";
 import { createWorld } from "./filesystem.ts";
 import { cgroupNamesOf } from "./filesystem_memory.ts";
+import type { HostNamespace } from "./host_namespace.ts";
+import { ModifyEvents } from "./modify_events.ts";
 import type { SharedState } from "./state.ts";
 import { armTrigger, pressurePath } from "./triggers.ts";
 import { FIRED, type TriggerEntry, TriggerTable } from "./trigger_table.ts";
+import { WatchedNodes } from "./watched_nodes.ts";
 
 /** How often triggers of another server are looked at, while there are any. */
 const FOREIGN_LOOK_MS = 200;
+
+const O_RDONLY = 0;
+const O_PATH = 0o10000000;
+
+/** Places in front of what is polled: the descriptor that wakes, and that of watched files. */
+const WAKE = 0;
+const WATCHED = 1;
+const OTHERS = 2;
 
 interface TriggerWatchParts {
   readonly state: SharedState;
   readonly registry: ContainerRegistry;
   readonly fuseFd: number;
   /** Opens a file of the cgroup tree. */
-  readonly openNode: (owner: number, local: number) => number;
+  readonly openNode: OpenNode;
+  /** Changes of files of the cgroup tree that are watched, where it is served. */
+  readonly modifyEvents: ModifyEvents | undefined;
 }
 
 /** Watches until the process ends. */
-export function watchEvents(config: DaemonConfig, state: SharedState, log: Logger): void {
+export function watchEvents(
+  config: DaemonConfig,
+  state: SharedState,
+  host: HostNamespace,
+  log: Logger,
+): void {
   const { registry } = createWorld(config.view, state);
   const names = cgroupNamesOf(state);
   let cgroups: Cgroups | undefined;
-  const watch = new TriggerWatch({
-    state,
-    registry,
-    fuseFd: config.fuseFd,
-    openNode(owner, local) {
-      const layout = detectLayout(readFile("/proc/thread-self/mountinfo"));
-      cgroups ??= new Cgroups(openHierarchies(layout));
-      return openNode(cgroups, names, { owner, local });
-    },
-  });
+  const openAs =
+    (flags: number): OpenNode =>
+    (node) => {
+      cgroups ??= new Cgroups(
+        openHierarchies(detectLayout(readFile("/proc/thread-self/mountinfo"))),
+      );
+      return openNodeOf(cgroups, names, node, flags);
+    };
+  const { mountpoint, fuseFd, view } = config;
+  const nodes = view.cgroupTree ? new WatchedNodes(state) : undefined;
+  const modifyEvents =
+    nodes &&
+    new ModifyEvents(nodes, new EventRaiser({ mountpoint, nodes, host, log }), openAs(O_PATH));
+  const openNode = openAs(O_RDONLY);
+  const watch = new TriggerWatch({ state, registry, fuseFd, openNode, modifyEvents });
   watch.run().catch((error: unknown) => {
     log.error("events are not watched any more", { cause: String(error) });
   });
@@ -70,10 +95,11 @@ class TriggerWatch {
     for (;;) {
       const { own, foreign } = this.#look();
       this.#fill(own);
-      await pollAsync(this.#pollfds, own.length + 1, foreign ? FOREIGN_LOOK_MS : -1);
-      if (this.#found(0) !== 0) readSync(this.#wakeFd, Buffer.alloc(8));
+      await pollAsync(this.#pollfds, own.length + OTHERS, foreign ? FOREIGN_LOOK_MS : -1);
+      if (this.#found(WAKE) !== 0) readSync(this.#wakeFd, Buffer.alloc(8));
+      if (this.#found(WATCHED) !== 0) this.#parts.modifyEvents?.take();
       for (const [at, entry] of own.entries()) {
-        const found = this.#found(at + 1);
+        const found = this.#found(at + OTHERS);
         if (entry.kind === "change") {
           if (found !== 0) this.#tellOfChange(entry);
         } else if ((found & (POLL.ERR | POLL.NVAL | POLL.HUP)) !== 0) this.#fire(entry, FIRED.gone);
@@ -111,7 +137,7 @@ class TriggerWatch {
   /** @throws if what it is about is gone */
   #reopen({ kind, container, local, thresholdUs, windowUs }: TriggerEntry): number {
     // What changed meanwhile can't be known: it is told as a change.
-    if (kind === "change") return this.#parts.openNode(container, local);
+    if (kind === "change") return this.#parts.openNode({ owner: container, local });
     const path = pressurePath(this.#parts.registry, "/proc", container, local);
     return armTrigger(path, { kind, thresholdUs, windowUs });
   }
@@ -124,10 +150,12 @@ class TriggerWatch {
   }
 
   #fill(own: readonly TriggerEntry[]): void {
-    const bytes = (own.length + 1) * POLLFD_BYTES;
+    const bytes = (own.length + OTHERS) * POLLFD_BYTES;
     if (this.#pollfds.length < bytes) this.#pollfds = Buffer.alloc(bytes * 2);
-    this.#put(0, this.#wakeFd, POLL.IN);
-    for (const [at, { fd }] of own.entries()) this.#put(at + 1, fd, POLL.PRI);
+    this.#put(WAKE, this.#wakeFd, POLL.IN);
+    // Of -1 the kernel says nothing.
+    this.#put(WATCHED, this.#parts.modifyEvents?.fd ?? -1, POLL.IN);
+    for (const [at, { fd }] of own.entries()) this.#put(at + OTHERS, fd, POLL.PRI);
   }
 
   #put(at: number, fd: number, events: number): void {

@@ -43,6 +43,10 @@ const fn = {
   clock_gettime: libc.func("int clock_gettime(int, void*)"),
   clock_getres: libc.func("int clock_getres(int, void*)"),
   eventfd: libc.func("int eventfd(uint, int)"),
+  inotify_init1: libc.func("int inotify_init1(int)"),
+  inotify_add_watch: libc.func("int inotify_add_watch(int, const char*, uint)"),
+  inotify_rm_watch: libc.func("int inotify_rm_watch(int, int)"),
+  utimensat: libc.func("int utimensat(int, const char*, void*, int)"),
   execve: libc.func("int execve(const char*, const char**, const char**)"),
   fchdir: libc.func("int fchdir(int)"),
   chroot: libc.func("int chroot(const char*)"),
@@ -463,6 +467,25 @@ export function openByHandle(mountFd: number, id: number): number {
   );
 }
 
+/**
+ * open_by_handle_at(2) of a node of the FUSE filesystem that is the current directory
+ * (FILEID_INO64_GEN), O_PATH: no request is made of the filesystem.
+ * @throws SystemError ESTALE unless the kernel has the node in its cache
+ */
+export function openFuseNode(nodeHigh: number, nodeLow: number): number {
+  const FILEID_INO64_GEN = 0x81;
+  const O_PATH_CLOEXEC = 0o10000000 | 0o2000000;
+  const handle = Buffer.alloc(20);
+  handle.writeUInt32LE(12, 0);
+  handle.writeInt32LE(FILEID_INO64_GEN, 4);
+  handle.writeUInt32LE(nodeHigh, 8);
+  handle.writeUInt32LE(nodeLow, 12);
+  return checkOpened(
+    () => fn.open_by_handle_at(AT_FDCWD, handle, O_PATH_CLOEXEC) as number,
+    "open a node",
+  );
+}
+
 const UNCHANGED = -1;
 
 /** setresuid(2) of the effective user id (and with it the filesystem's), of the calling thread only. */
@@ -640,6 +663,33 @@ export function kernelTickMs(): number {
 export function eventfdCreate(): number {
   const EFD_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
   return check(fn.eventfd(0, EFD_CLOEXEC_NONBLOCK), "create an event descriptor");
+}
+
+/** An inotify instance (inotify(7)) whose reads do not wait. */
+export function inotifyCreate(): number {
+  const IN_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
+  return checkOpened(() => fn.inotify_init1(IN_CLOEXEC_NONBLOCK) as number, "watch files");
+}
+
+/** Watches what `fd` is open on for changes of its content. @returns the watch's number */
+export function inotifyAdd(inotifyFd: number, fd: number): number {
+  const IN_MODIFY = 2;
+  const path = `/proc/self/fd/${fd}`;
+  return check(fn.inotify_add_watch(inotifyFd, path, IN_MODIFY), `watch descriptor ${fd}`);
+}
+
+/** One that is gone already is no error. */
+export function inotifyRemove(inotifyFd: number, watch: number): void {
+  fn.inotify_rm_watch(inotifyFd, watch);
+}
+
+/** Says that what `fd` is open on (O_PATH is enough) was modified now; its access time stays. */
+export function setModifiedNow(fd: number): void {
+  const AT_EMPTY_PATH = 0x1000;
+  const [UTIME_NOW, UTIME_OMIT] = [0x3fffffffn, 0x3ffffffen];
+  // Two struct timespec: of access, of modification.
+  const times = new BigInt64Array([0n, UTIME_OMIT, 0n, UTIME_NOW]);
+  check(fn.utimensat(fd, "", Buffer.from(times.buffer), AT_EMPTY_PATH), "set a time");
 }
 
 /** Events of poll(2). */

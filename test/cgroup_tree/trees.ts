@@ -55,12 +55,17 @@ export async function openLab(): Promise<Lab> {
   }
 }
 
-/** Kills the serving process; the holder starts another. */
-export function killServer(lab: Lab): void {
-  const servers = lab.server
+/** The processes that serve: one, but for moments. */
+export function serverPids(lab: Lab): number[] {
+  return lab.server
     .pids()
     .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("serve"))
     .filter((pid) => readFileSync(`/proc/${pid}/comm`, "latin1").trim() !== "sh");
+}
+
+/** Kills the serving process; the holder starts another. */
+export function killServer(lab: Lab): void {
+  const servers = serverPids(lab);
   assert.ok(servers.length > 0);
   for (const pid of servers) process.kill(pid, "SIGKILL");
 }
