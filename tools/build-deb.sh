@@ -53,6 +53,10 @@ mkdir -p "$app" "$root/work"
 tar -xzf "$root"/work/*.tgz -C "$app" --strip-components 1
 cp "$project/package-lock.json" "$app/"
 (cd "$app" && npm ci --silent --ignore-scripts --no-audit --no-fund --omit dev --os linux --cpu "$cpu" --libc glibc) >&2
+# npm would miss what was left out.
+cp "$app/package.json" "$root/work/"
+(cd "$app" && npm pkg delete devDependencies && npm sbom --sbom-format cyclonedx) >"$root/work/sbom"
+mv "$root/work/package.json" "$app/"
 rm -f "$app/package-lock.json" "$app/node_modules/.package-lock.json"
 # The version that `lxcfs --version` tells is the package's.
 sed -i "s/^  \"version\": \".*\",$/  \"version\": \"$version\",/" "$app/package.json"
@@ -61,12 +65,16 @@ sed -i "s/^  \"version\": \".*\",$/  \"version\": \"$version\",/" "$app/package.
 
 if [ -n "$node" ]; then
 	cp -L "$node" "$app/bin/node"
+	# Another architecture's does not run here.
+	node_version=$("$node" --version 2>/dev/null | sed s/^v//) || true
 else
 	(cd "$root/work" && npm pack --silent "node-linux-$cpu@$node_version") >/dev/null
 	tar -xzf "$root/work/node-linux-$cpu-$node_version.tgz" -C "$root/work" package/bin/node
 	mv "$root/work/package/bin/node" "$app/bin/node"
 fi
 chmod 755 "$app/bin/node"
+node "$project/dist/tools/sbom.js" --version "$version" --node "${node_version:-unknown}" \
+	<"$root/work/sbom" >"$app/sbom.cdx.json"
 rm -rf "$root/work"
 
 # What the host finds.

@@ -59,6 +59,9 @@ debootstrap --arch "$arch" --variant=minbase --include=libstdc++6,util-linux,mou
 cp "$package" "$root/tmp/lxcfs-ts.deb"
 chroot "$root" dpkg -i /tmp/lxcfs-ts.deb >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "the package cannot be installed"; }
 ln -s ../lib/lxcfs-ts/bin/node "$root/usr/bin/node"
+dpkg-query --admindir "$root/var/lib/dpkg" --show -f '${Package} ${Version} ${Architecture}\n' >"$work/packages"
+node "$here/../dist/tools/sbom.js" --debian "$suite=$work/packages" \
+	<"$root/usr/lib/lxcfs-ts/sbom.cdx.json" >"${output%.tar}.cdx.json"
 # What no container needs.
 rm -rf "$root"/tmp/* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/usr/share/doc/* \
 	"$root"/usr/share/man/* "$root"/usr/share/locale/* "$root"/dev/*

@@ -9,10 +9,12 @@ import { install } from "../k8s/agent/install.ts";
 import { joinCgroupOf } from "../k8s/agent/node_cgroup.ts";
 import { podCommand } from "../k8s/agent/pod_command.ts";
 import { runAgent } from "../k8s/agent/run_agent.ts";
+import { AGENT_CAPABILITIES } from "../k8s/agent/capabilities.ts";
 import { becomeProgram, enterPrivateRoot } from "../k8s/agent/private_root.ts";
 import { ApiClient, podAccess } from "../k8s/api/client.ts";
 import { DEFAULT_SETTINGS } from "../k8s/webhook/selection.ts";
 import { readSettings } from "../k8s/webhook/settings.ts";
+import { boundCapabilities } from "../sys/capabilities.ts";
 import { Logger, logLevel } from "../sys/log.ts";
 import { nodeDoctor, podDoctor } from "./node_agent_doctor.ts";
 import { secondsToMs } from "./attach_common.ts";
@@ -124,6 +126,7 @@ export async function run(args: readonly string[]): Promise<number> {
       keep: [runDir, values["install-dir"], ...POD_ONLY],
       cgroups: values.cgroups,
     });
+    boundCapabilities(AGENT_CAPABILITIES);
     const environment: Record<string, string> = { [INSIDE]: installed };
     for (const [name, value] of Object.entries(process.env))
       if (value !== undefined) environment[name] = value;

@@ -1,23 +1,9 @@
 /**
- * The capabilities that are kept, by their names in linux/capability.h; test/daemon/rights.test.ts
- * takes each away in turn and shows what no longer works.
+ * The capabilities that are kept; test/daemon/rights.test.ts takes each away in turn and shows what no
+ * longer works.
  */
+import type { Capability } from "../sys/capabilities.ts";
 import type { ViewConfig } from "./config.ts";
-
-export const CAPABILITY = {
-  CHOWN: 0,
-  DAC_OVERRIDE: 1,
-  DAC_READ_SEARCH: 2,
-  FOWNER: 3,
-  SETGID: 6,
-  SETUID: 7,
-  SYS_CHROOT: 18,
-  SYS_PTRACE: 19,
-  SYS_ADMIN: 21,
-  SYS_RESOURCE: 24,
-} as const;
-
-export type Capability = keyof typeof CAPABILITY;
 
 /** Why each is kept. */
 type Reasons = Partial<Record<Capability, string>>;
@@ -58,8 +44,4 @@ export function servingCapabilities(view: ViewConfig): readonly Capability[] {
 
 export function namesOf(reasons: Reasons): Capability[] {
   return Object.keys(reasons) as Capability[];
-}
-
-export function capabilityBits(names: readonly Capability[]): bigint {
-  return names.reduce((bits, name) => bits | (1n << BigInt(CAPABILITY[name])), 0n);
 }

@@ -25,6 +25,8 @@ void test("mount options are flags, text for the kernel, or ours already", () =>
     flags: base | MS.RDONLY,
     data: "max_read=4096",
   });
+  const label = "context=system_u:object_r:container_ro_file_t:s0";
+  assert.equal(parseMountOptions(label).data, label);
   assert.throws(() => parseMountOptions("ro,typo"), /-o typo: no such mount option/);
 });
 

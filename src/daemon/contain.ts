@@ -3,6 +3,7 @@
  * thread's own on Linux. The main thread, which mounts and starts other programs, keeps what it has:
  * a filter would hold for those programs too, later versions of this one among them.
  */
+import { capabilityBits } from "../sys/capabilities.ts";
 import { errno, errnoOf } from "../sys/errno.ts";
 import {
   POLL,
@@ -14,7 +15,7 @@ import {
   threadCapabilities,
 } from "../sys/native.ts";
 import { filterProgram, NOTE_BYTES, parseNote, REFUSE, refusal } from "../sys/seccomp.ts";
-import { capabilityBits, servingCapabilities } from "./capabilities.ts";
+import { servingCapabilities } from "./capabilities.ts";
 import type { ViewConfig } from "./config.ts";
 import { FIRST_UNKNOWN_CALL, servingCalls, THIS_MACHINE } from "./serving_calls.ts";
 

@@ -14,14 +14,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { DEFAULT_VIEW } from "../../src/daemon/config.ts";
-import {
-  type Capability,
-  capabilityBits,
-  namesOf,
-  neededCapabilities,
-  servingCapabilities,
-} from "../../src/daemon/capabilities.ts";
+import { namesOf, neededCapabilities, servingCapabilities } from "../../src/daemon/capabilities.ts";
 import { type Containment, refuseCalls } from "../../src/daemon/contain.ts";
+import { type Capability, capabilityBits } from "../../src/sys/capabilities.ts";
 import { errno } from "../../src/sys/errno.ts";
 import { mountedHierarchies } from "../support/cgroup_tree.ts";
 import { Container } from "../support/container.ts";

@@ -75,6 +75,8 @@ describe("conventions", () => {
     for (const { hostPath } of pod.volumes) assert.notEqual(hostPath?.path, "/run/lxcfs-ts/fs");
     for (const probe of ["startupProbe", "readinessProbe", "livenessProbe"])
       assert.ok(agent[probe], probe);
+    // What Kubernetes grants Bidirectional mounts to; the image's files are not to be changed by it.
+    assert.deepEqual(agent.securityContext, { privileged: true, readOnlyRootFilesystem: true });
     assert.deepEqual(
       agent.ports.map(({ name, hostPort }) => [name, hostPort]),
       [
@@ -162,6 +164,37 @@ describe("conventions", () => {
     }
     assert.match(notes("none"), /Nothing happens by itself[^]*kubectl lxcfs attach POD/);
     assert.match(notes("auto"), /pod-security\.kubernetes\.io\/enforce=privileged/);
+  });
+});
+
+describe("the chart's archive", () => {
+  it("is what helm makes, and the same bytes each time", () => {
+    const dir = mkdtempSync(`${tmpdir()}/lxcfs-chart-`);
+    try {
+      const build = () => {
+        const script = new URL("tools/build-chart.sh", ROOT).pathname;
+        const { stdout, stderr } = spawnSync(script, [dir], { encoding: "utf8" });
+        assert.equal(stderr, "");
+        return readFileSync(stdout.trim());
+      };
+      const first = build();
+      assert.deepEqual(build(), first);
+      const { name, version } = parse(
+        readFileSync(new URL("chart/Chart.yaml", ROOT), "utf8"),
+      ) as Record<string, string>;
+      const listed = spawnSync("tar", ["-tzf", `${dir}/${name}-${version}.tgz`], {
+        encoding: "utf8",
+      });
+      for (const file of [
+        "Chart.yaml",
+        "values.yaml",
+        "values.schema.json",
+        "templates/policy.yaml",
+      ])
+        assert.ok(listed.stdout.split("\n").includes(`${name}/${file}`), file);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 });
 

@@ -340,6 +340,7 @@ const FUNCTIONS: Record<string, Func> = {
       indentSeq: false,
       version: "1.1",
     }).trimEnd(),
+  join: (separator, values) => (values as Value[]).join(String(separator)),
   list: (...values) => values,
   dict: (...pairs) => {
     const made: Record<string, Value> = {};

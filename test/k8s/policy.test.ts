@@ -1,106 +1,34 @@
 /**
- * The chart's MutatingAdmissionPolicy against the webhook: the same pods, the same outcome. The CEL
- * is evaluated by a library; what an API server does around it is done here: variables, match
- * conditions, and the merge of an apply configuration (containers and volumes by name, mounts by
- * path). `Object.spec.volumes{...}` is CEL's syntax for typed objects, which the library does not
- * have: the types say nothing about values, so they are written as maps here.
+ * The chart's MutatingAdmissionPolicy against the webhook: the same pods, the same outcome. What an API
+ * server does with what the CEL comes to is done here: the merge of an apply configuration (containers
+ * and volumes by name, mounts by path).
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Environment } from "@marcbachmann/cel-js";
 import fc from "fast-check";
-import { parseAllDocuments } from "yaml";
 import type { Container, Pod, PodSpec, Volume } from "../../src/k8s/api/objects.ts";
 import { mutateEphemeral, mutatePod } from "../../src/k8s/webhook/mutate.ts";
 import { mutationFor } from "../../src/k8s/webhook/review.ts";
 import { DEFAULT_SETTINGS } from "../../src/k8s/webhook/selection.ts";
 import { anyPod, applied, recorded, reviewNames } from "./reviews.ts";
-import { renderChart } from "./chart.ts";
+import { type Params, PolicyEvaluator, renderedPolicies } from "./cel.ts";
 
-interface Policy {
-  kind: string;
-  metadata: { name: string };
-  spec: {
-    matchConditions: { name: string; expression: string }[];
-    variables: { name: string; expression: string }[];
-    mutations: { patchType: string; applyConfiguration: { expression: string } }[];
-  };
-}
-
-const text = renderChart({ kubeVersion: "v1.36.0", values: { injection: { mode: "policy" } } });
-const objects = parseAllDocuments(text.get("policy.yaml") ?? "").map((d) => d.toJS() as Policy);
-const named = (name: string): Policy => {
-  const found = objects.find(
-    (o) => o.kind === "MutatingAdmissionPolicy" && o.metadata.name === name,
-  );
-  if (!found) throw new Error(`The chart renders no policy ${name}`);
-  return found;
-};
-
-/** `Object.a.b{key: ...}` as `{"key": ...}`: inside such braces every bare word before a colon is a key. */
-function asMaps(expression: string): string {
-  let result = "";
-  const open: boolean[] = [];
-  const token = /Object(?:\.\w+)*\{|'[^']*'|"[^"]*"|(?<=[{,]\s*)(\w+):|[{}]|[\s\S]/g;
-  for (const match of expression.matchAll(token)) {
-    const [found, key] = match;
-    if (found.startsWith("Object")) {
-      open.push(true);
-      result += "{";
-    } else if (found === "{") {
-      open.push(false);
-      result += "{";
-    } else if (found === "}") {
-      open.pop();
-      result += "}";
-    } else if (key !== undefined && open.at(-1)) result += `"${key}":`;
-    else result += found;
+/** The pod as the API server would have it after the policy. */
+function runPolicy(
+  evaluator: PolicyEvaluator,
+  pod: Pod,
+  namespace: string,
+  oldPod: Pod | null = null,
+): Pod {
+  const request = { namespace, operation: oldPod ? "UPDATE" : "CREATE" } as const;
+  const evaluate = evaluator.on({ object: pod, oldObject: oldPod, request });
+  if (!evaluate) return pod;
+  let spec = pod.spec ?? {};
+  for (const { patchType, applyConfiguration } of evaluator.policy.spec.mutations ?? []) {
+    assert.equal(patchType, "ApplyConfiguration");
+    spec = merged(spec, (evaluate(applyConfiguration.expression) as { spec: PodSpec }).spec);
   }
-  return result;
-}
-
-class Evaluator {
-  readonly #policy: Policy;
-  readonly #programs = new Map<string, (context: object) => unknown>();
-
-  constructor(policy: Policy) {
-    this.#policy = policy;
-    const environment = new Environment({
-      homogeneousAggregateLiterals: false,
-      unlistedVariablesAreDyn: true,
-    });
-    const { matchConditions, variables, mutations } = policy.spec;
-    const expressions = [...matchConditions, ...variables].map(({ expression }) => expression);
-    for (const mutation of mutations) expressions.push(mutation.applyConfiguration.expression);
-    for (const expression of expressions)
-      this.#programs.set(expression, environment.parse(asMaps(expression)));
-  }
-
-  /** The pod as the API server would have it after the policy. */
-  run(pod: Pod, namespace: string, oldPod: Pod | null = null): Pod {
-    const context: Record<string, unknown> = {
-      object: pod,
-      oldObject: oldPod,
-      request: { namespace },
-    };
-    for (const { expression } of this.#policy.spec.matchConditions)
-      if (this.#evaluate(expression, context) !== true) return pod;
-    const variables: Record<string, unknown> = {};
-    context["variables"] = variables;
-    for (const { name, expression } of this.#policy.spec.variables)
-      variables[name] = this.#evaluate(expression, context);
-    let spec = pod.spec ?? {};
-    for (const { patchType, applyConfiguration } of this.#policy.spec.mutations) {
-      assert.equal(patchType, "ApplyConfiguration");
-      const wanted = this.#evaluate(applyConfiguration.expression, context) as { spec: PodSpec };
-      spec = merged(spec, wanted.spec);
-    }
-    return { ...pod, spec };
-  }
-
-  #evaluate(expression: string, context: object): unknown {
-    return this.#programs.get(expression)?.(context);
-  }
+  return { ...pod, spec };
 }
 
 /** Structured merge: associative lists by their keys, a scalar that is applied wins. */
@@ -151,8 +79,15 @@ function shape(pod: Pod): object {
 }
 
 describe("admission policy", () => {
-  const policy = new Evaluator(named("lxcfs"));
-  const ephemeral = new Evaluator(named("lxcfs-ephemeral"));
+  const rendered = renderedPolicies({ injection: { mode: "policy" } });
+  const params = rendered("ConfigMap", "lxcfs") as unknown as Params;
+  const named = (name: string, given = params) => {
+    const evaluator = new PolicyEvaluator(rendered("MutatingAdmissionPolicy", name), given);
+    return (pod: Pod, namespace: string, oldPod: Pod | null = null) =>
+      runPolicy(evaluator, pod, namespace, oldPod);
+  };
+  const policy = named("lxcfs");
+  const ephemeral = named("lxcfs-ephemeral");
   const settings = {
     ...DEFAULT_SETTINGS,
     skipNamespaces: [...DEFAULT_SETTINGS.skipNamespaces, "lxcfs"],
@@ -162,9 +97,9 @@ describe("admission policy", () => {
     it(`does to ${name} what the webhook does, and nothing the second time`, () => {
       const { request, pod } = recorded(name);
       const byWebhook = applied(pod, mutationFor(request, settings).patch);
-      const byPolicy = policy.run(pod, request.namespace ?? "");
+      const byPolicy = policy(pod, request.namespace ?? "");
       assert.deepEqual(shape(byPolicy), shape(byWebhook));
-      assert.deepEqual(shape(policy.run(byPolicy, request.namespace ?? "")), shape(byPolicy));
+      assert.deepEqual(shape(policy(byPolicy, request.namespace ?? "")), shape(byPolicy));
     });
   }
 
@@ -178,7 +113,23 @@ describe("admission policy", () => {
     ];
     for (const [variant, namespace] of variants) {
       assert.ok(mutatePod(variant, namespace, settings).skipped);
-      assert.deepEqual(policy.run(variant, namespace), variant);
+      assert.deepEqual(policy(variant, namespace), variant);
+    }
+  });
+
+  it("goes by its ConfigMap as it is now, as the webhook by its settings", () => {
+    const { pod } = recorded("plain");
+    const data = { ...params.data, files: "meminfo, uptime", skipRuntimeClasses: "slow*, odd" };
+    const changed = named("lxcfs", { data });
+    const others = {
+      ...settings,
+      files: ["meminfo", "uptime"],
+      skipRuntimeClasses: ["slow*", "odd"],
+    };
+    for (const runtimeClassName of ["slow-one", "odd", "odder", "kata"]) {
+      const variant = { ...pod, spec: { ...pod.spec, runtimeClassName } };
+      const byWebhook = applied(variant, mutatePod(variant, "default", others).patch);
+      assert.deepEqual(shape(changed(variant, "default")), shape(byWebhook), runtimeClassName);
     }
   });
 
@@ -196,7 +147,7 @@ describe("admission policy", () => {
           ),
         ) as Pod;
         const byWebhook = applied(pod, mutatePod(pod, "default", settings).patch);
-        assert.deepEqual(shape(policy.run(pod, "default")), shape(byWebhook));
+        assert.deepEqual(shape(policy(pod, "default")), shape(byWebhook));
       }),
       { numRuns: 500 },
     );
@@ -215,9 +166,9 @@ describe("admission policy", () => {
         spec: { ...base.spec, ephemeralContainers: [{ name: "first" }, { name: "second" }] },
       };
       const byWebhook = applied(now, mutateEphemeral(now, old, "default", settings).patch);
-      assert.deepEqual(shape(ephemeral.run(now, "default", old)), shape(byWebhook));
+      assert.deepEqual(shape(ephemeral(now, "default", old)), shape(byWebhook));
       const first = applied(old, mutateEphemeral(old, base, "default", settings).patch);
-      assert.deepEqual(shape(ephemeral.run(old, "default", base)), shape(first));
+      assert.deepEqual(shape(ephemeral(old, "default", base)), shape(first));
     }
   });
 });

@@ -4,7 +4,7 @@ import type { RenderOptions } from "./chart.ts";
 /** Golden files: name -> what they are rendered from. UPDATE_GOLDEN=1 writes them anew. */
 export const GOLDEN: Readonly<Record<string, RenderOptions>> = {
   defaults: {},
-  "policy-1.36": { kubeVersion: "v1.36.0" },
+  "policy-1.36": { kubeVersion: "v1.36.0", values: { validation: { enabled: true } } },
   "old-cluster-1.20": { kubeVersion: "v1.20.2", namespace: "kube-lxcfs", name: "view" },
   "attach-only": {
     values: {
@@ -40,7 +40,13 @@ export const GOLDEN: Readonly<Record<string, RenderOptions>> = {
         podAnnotations: { a: "b" },
         podLabels: { c: "off" },
         cleanup: false,
+        securityContext: {
+          seLinuxOptions: { type: "spc_t" },
+          appArmorProfile: { type: "Unconfined" },
+        },
+        seLinuxMountContext: "system_u:object_r:container_ro_file_t:s0",
       },
+      validation: { enabled: true, actions: ["Warn", "Audit"], failurePolicy: "Ignore" },
       webhook: {
         replicas: 3,
         extraArgs: ["--tick-seconds=5"],

@@ -76,6 +76,18 @@ void describe("the container image", { skip }, () => {
     assert.notEqual(status.status, 0);
   });
 
+  void test("has a bill of materials, of its Debian packages too", () => {
+    const bill = readFileSync(join(directory, "lxcfs-ts-image.cdx.json"), "utf8");
+    const { components } = JSON.parse(bill) as { components: { purl: string }[] };
+    const found = components.map(({ purl }) => purl);
+    const node = `pkg:generic/node@${process.versions.node}`;
+    for (const start of ["pkg:npm/koffi@", node, "pkg:deb/debian/libc6@"])
+      assert.ok(
+        found.some((purl) => purl.startsWith(start)),
+        start,
+      );
+  });
+
   void test("is loaded and run by podman", { skip: whyNoMachine("podman", "crun") }, async () => {
     const machine = await Machine.start({ hideCgroup2: true });
     try {

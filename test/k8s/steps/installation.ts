@@ -1,6 +1,10 @@
 /** The chart is applied to a node that lets no pod in before the filesystem is there. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { namesOf, neededCapabilities } from "../../../src/daemon/capabilities.ts";
+import { DEFAULT_VIEW } from "../../../src/daemon/config.ts";
+import { AGENT_CAPABILITIES } from "../../../src/k8s/agent/capabilities.ts";
+import { capabilityBits } from "../../../src/sys/capabilities.ts";
 import { manifests } from "../chart.ts";
 import { APPS, NAMESPACE, TAINT, type World } from "../world.ts";
 
@@ -34,6 +38,21 @@ export function installation(world: World): void {
       ".status.containerStatuses[0].state.running.startedAt",
     );
     assert.ok(Date.parse(scheduled) >= Date.parse(mounted), `${scheduled} ${mounted}`);
+  });
+
+  it("keeps of a privileged pod's rights what it needs", { skip: needsNode(world) }, async () => {
+    const bits = async (pattern: string) =>
+      BigInt(
+        `0x${await cluster.onNode(`sed -n 's/^CapEff:\t//p' /proc/$(pgrep -f '${pattern}' | head -1)/status`)}`,
+      );
+    // The machine itself may be without some.
+    const had = await bits("[k]ubelet --");
+    const agent = await bits("[n]ode-agent --run-dir");
+    assert.equal(agent, had & capabilityBits(AGENT_CAPABILITIES));
+    assert.equal(
+      await bits("[l]xcfs serve"),
+      had & capabilityBits(namesOf(neededCapabilities(DEFAULT_VIEW))),
+    );
   });
 
   it("tells what it does, as metrics, of which alerts and dashboard make use", async () => {
