@@ -11,7 +11,7 @@ import { mutateEphemeral, mutatePod } from "../../src/k8s/webhook/mutate.ts";
 import { mutationFor } from "../../src/k8s/webhook/review.ts";
 import { DEFAULT_SETTINGS } from "../../src/k8s/webhook/selection.ts";
 import { anyPod, applied, recorded, reviewNames } from "./reviews.ts";
-import { type Params, PolicyEvaluator, renderedPolicies } from "./cel.ts";
+import { type Params, type Policy, PolicyEvaluator, renderedPolicies } from "./cel.ts";
 
 /** The pod as the API server would have it after the policy. */
 function runPolicy(
@@ -169,6 +169,33 @@ describe("admission policy", () => {
       assert.deepEqual(shape(ephemeral(now, "default", old)), shape(byWebhook));
       const first = applied(old, mutateEphemeral(old, base, "default", settings).patch);
       assert.deepEqual(shape(ephemeral(old, "default", base)), shape(first));
+    }
+  });
+});
+
+describe("the webhook's match conditions", () => {
+  const { webhooks } = renderedPolicies({ injection: { mode: "webhook" } })(
+    "MutatingWebhookConfiguration",
+    "lxcfs-webhook",
+  ) as unknown as { webhooks: { matchConditions: { name: string; expression: string }[] }[] };
+
+  it("keep from it none but pods that it leaves alone", () => {
+    const { pod } = recorded("plain");
+    const variants: [object, boolean][] = [
+      [{}, true],
+      [{ hostPID: false, os: { name: "linux" } }, true],
+      [{ hostPID: true }, false],
+      [{ os: { name: "windows" } }, false],
+    ];
+    for (const { matchConditions } of webhooks) {
+      const conditions = { spec: { matchConditions, variables: [] } } as unknown as Policy;
+      const evaluator = new PolicyEvaluator(conditions);
+      for (const [spec, asked] of variants) {
+        const variant: Pod = { ...pod, spec: { ...pod.spec, ...spec } };
+        const request = { namespace: "default", operation: "CREATE" } as const;
+        assert.equal(evaluator.on({ object: variant, request }) !== undefined, asked);
+        if (!asked) assert.ok(mutatePod(variant, "default", DEFAULT_SETTINGS).skipped);
+      }
     }
   });
 });

@@ -75,6 +75,8 @@ describe("the chart's objects", () => {
       "admissionregistration.k8s.io/v1 MutatingAdmissionPolicy",
       "admissionregistration.k8s.io/v1 MutatingAdmissionPolicyBinding",
       "admissionregistration.k8s.io/v1 MutatingWebhookConfiguration",
+      "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy",
+      "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding",
       "policy/v1 PodDisruptionBudget",
       "cert-manager.io/v1 Certificate",
       "monitoring.coreos.com/v1 PodMonitor",

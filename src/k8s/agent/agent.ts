@@ -16,8 +16,6 @@ import type { Hand } from "./hand.ts";
 import type { PodDirectory } from "./pods.ts";
 import { containerName } from "./pods.ts";
 
-/** A container that is created but never started waits no longer than this for us. */
-const START_MS = 60_000;
 const ASK_AGAIN_MS: readonly number[] = [500, 1000, 2000, 5000, 10_000, 20_000, 30_000];
 /** When one that there was no time for is tried again: a busy node does not stay as busy. */
 const TRY_AGAIN_MS: readonly number[] = [5000, 20_000, 60_000];
@@ -60,7 +58,7 @@ export class ContainerWork {
   async fromCgroup(seen: SeenContainer): Promise<void> {
     // Both take a moment: asking meanwhile costs the container nothing.
     const asked = this.#podOf(seen.podUid);
-    const pid = await ownProgram(seen.cgroup, START_MS);
+    const pid = await ownProgram(seen.cgroup);
     if (pid === 0 || isPause(pid)) return;
     const pod = await asked;
     if (!pod) {

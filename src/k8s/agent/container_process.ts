@@ -1,5 +1,5 @@
 /** From a container's cgroup to the process in it that is attached to. */
-import { readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseProcessStat } from "../../host/proc_stat.ts";
 import { tryReadFile } from "../../sys/read.ts";
@@ -10,6 +10,9 @@ const RUNTIME = /(?:^|[/:_])(?:runc|crun|youki)\b/;
 /** The sandbox program of every runtime's image, arguments separated and ended by NUL. */
 const PAUSE: ReadonlySet<string> = new Set(["/pause\0", "/usr/bin/pod\0"]);
 const LOOK_MS = 4;
+/** A look comes late by this part of the time that was waited, and never by more than a second. */
+const LOOK_SHARE = 0.02;
+const MOST_LOOK_MS = 1000;
 
 /** The first process of a cgroup or of one below it, by the host's numbers; 0 if there is none. */
 export function firstProcess(cgroup: string): number {
@@ -27,16 +30,18 @@ export function firstProcess(cgroup: string): number {
 }
 
 /**
- * Waits until the container runs its own program: before that its mounts are still being made.
- * @returns its pid, or 0 if it has not come to that within `limitMs`
+ * Waits until the container runs its own program: before that its mounts are still being made. On a
+ * node that is just starting everything that may take minutes: looks are spread as time goes by.
+ * @returns its pid, or 0 if its cgroup has gone without that
  */
-export async function ownProgram(cgroup: string, limitMs: number): Promise<number> {
-  const untilMs = performance.now() + limitMs;
-  while (performance.now() < untilMs) {
+export async function ownProgram(cgroup: string): Promise<number> {
+  const sinceMs = performance.now();
+  while (existsSync(cgroup)) {
     const pid = firstProcess(cgroup);
     if (pid > 0 && !isRuntime(pid)) return pid;
+    const waitMs = (performance.now() - sinceMs) * LOOK_SHARE;
     // An agent that is to end does not stay for a container that may never start.
-    await sleep(LOOK_MS, undefined, { ref: false });
+    await sleep(Math.min(MOST_LOOK_MS, Math.max(LOOK_MS, waitMs)), undefined, { ref: false });
   }
   return 0;
 }
