@@ -90,8 +90,14 @@ config=$(blob "$work/config.json")
 printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:%s","size":%s}]}' \
 	"${config% *}" "${config#* }" "${layer% *}" "${layer#* }" >"$work/manifest.json"
 manifest=$(blob "$work/manifest.json")
-printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"platform":{"architecture":"%s","os":"linux"},"annotations":{"org.opencontainers.image.ref.name":"%s","io.containerd.image.name":"docker.io/library/%s"}}]}' \
-	"${manifest% *}" "${manifest#* }" "$arch" "${name##*:}" "$name" >"$layout/index.json"
+# A name without a registry is one of Docker's, as everywhere.
+case $name in
+*.*/* | *:*/* | localhost/*) full=$name ;;
+*/*) full=docker.io/$name ;;
+*) full=docker.io/library/$name ;;
+esac
+printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"platform":{"architecture":"%s","os":"linux"},"annotations":{"org.opencontainers.image.ref.name":"%s","io.containerd.image.name":"%s"}}]}' \
+	"${manifest% *}" "${manifest#* }" "$arch" "${name##*:}" "$full" >"$layout/index.json"
 echo '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
 tar -C "$layout" --numeric-owner -cf "$output" oci-layout index.json blobs
 echo "$output"

@@ -101,10 +101,12 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const statusSocket = controlSocketPath(runtimeDir, mountPoint);
+  const config = values.config ?? CONFIG;
   if (positionals[0] === "pod") {
     const { holderPid } = await askStatus(statusSocket);
     joinCgroupOf(holderPid);
-    if (positionals[1] === "doctor") return podDoctor(positionals.slice(2), mountPoint);
+    if (positionals[1] === "doctor")
+      return await podDoctor(positionals.slice(2), { mountPoint, config });
     return await podCommand(positionals.slice(1), mountPoint, command());
   }
 
@@ -113,7 +115,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const status = await askStatus(statusSocket).catch(() => undefined);
     // Seen from a pod, the node's filesystem is that pod's: it is looked at from where the server is.
     if (status) joinCgroupOf(status.holderPid);
-    return await nodeDoctor({ mountPoint, runtimeDir, config: values.config ?? CONFIG });
+    return await nodeDoctor({ mountPoint, runtimeDir, config });
   }
 
   const log = new Logger(logLevel(values["log-level"]));

@@ -15,7 +15,7 @@ import { attachedText, sizeText, survey, type SurveyRow } from "../explain/surve
 import { parseMeminfo } from "../host/meminfo.ts";
 import type { FoundContainer } from "../runtimes/types.ts";
 import { containersNow, firstProcess, isPause } from "../k8s/agent/container_process.ts";
-import { decide } from "../k8s/agent/decide.ts";
+import { decide, WHY_NOT } from "../k8s/agent/decide.ts";
 import { podProcesses, unknown } from "../k8s/agent/pod_command.ts";
 import { containerName, PodDirectory } from "../k8s/agent/pods.ts";
 import { ApiClient, podAccess } from "../k8s/api/client.ts";
@@ -36,7 +36,7 @@ export interface NodeDoctorOptions {
 
 export async function nodeDoctor(options: NodeDoctorOptions): Promise<number> {
   const state = await stateOf(options.mountPoint, options.runtimeDir);
-  const settings = existsSync(options.config) ? readSettings(options.config) : DEFAULT_SETTINGS;
+  const settings = settingsIn(options.config);
   const findings = hostChecks({ proc: "/proc", root: "" });
   try {
     const rows = surveyOf(await meantToHave(settings));
@@ -87,21 +87,61 @@ function surveyOf(found: readonly FoundContainer[]): SurveyRow[] {
   return rows;
 }
 
-export function podDoctor(args: readonly string[], mountPoint: string): number {
+export async function podDoctor(
+  args: readonly string[],
+  { mountPoint, config }: Omit<NodeDoctorOptions, "runtimeDir">,
+): Promise<number> {
   const [uid = "", ...ids] = args;
   const found = podProcesses(uid, ids).map(({ id, pid }) => {
     return { runtime: "kubernetes", name: id.slice(0, SHORT_ID), id, pid };
   });
   if (found.length === 0) return unknown(uid);
-  const findings = surveyOf(found).map((row) => examine(row, mountPoint));
+  const rows = surveyOf(found);
+  const bare = rows.some(({ attached }) => attached.files === 0);
+  // Only worth asking where there is something to explain.
+  const whyNot = bare ? await whyLeftAlone(uid, config) : () => undefined;
+  const findings = rows.map((row) => examine(row, mountPoint, whyNot));
   process.stdout.write(findingsText(findings));
   return exitCodeOf(findings);
 }
 
-function examine(row: SurveyRow, mountPoint: string): Finding {
+/** Why a container of this pod has none of our files, by its id; nothing where it should have. */
+async function whyLeftAlone(
+  uid: string,
+  config: string,
+): Promise<(id: string) => string | undefined> {
+  const client = new ApiClient(podAccess(process.env));
+  try {
+    const directory = new PodDirectory(client, process.env["NODE_NAME"] ?? "");
+    const pod = await directory.byUid(uid);
+    if (!pod) return () => "the API server does not know its pod";
+    const labels = await directory.namespaceLabels(pod.metadata?.namespace ?? "");
+    const decision = decide(pod, labels, settingsIn(config));
+    if (!decision.attach) return () => WHY_NOT[decision.why];
+    return (id) =>
+      decision.excludedContainers.has(containerName(pod, id) ?? "")
+        ? "its pod leaves it out (lxcfs.io/exclude-containers)"
+        : undefined;
+  } catch (error) {
+    return () => `why is not known: ${String(error)}`;
+  } finally {
+    client.close();
+  }
+}
+
+function settingsIn(config: string): InjectionSettings {
+  return existsSync(config) ? readSettings(config) : DEFAULT_SETTINGS;
+}
+
+function examine(
+  row: SurveyRow,
+  mountPoint: string,
+  whyNot: (id: string) => string | undefined,
+): Finding {
   const check = `container ${row.name}`;
   if (row.attached.files === 0) {
-    const message = "sees the node's files";
+    const why = whyNot(row.id);
+    const message = `sees the node's files${why === undefined ? "" : `: ${why}`}`;
     return { check, severity: "warning", message, remedy: "kubectl lxcfs attach POD" };
   }
   try {

@@ -8,8 +8,8 @@
  * of opening, closing or attributes. The file is opened by its handle, for which nothing is looked up.
  */
 import { statSync } from "node:fs";
-import { CAPABILITY } from "../daemon/capabilities.ts";
 import { MOUNT_TYPE, mountTypeAt } from "../daemon/mountpoint.ts";
+import { capabilityBits } from "../sys/capabilities.ts";
 import { errno, errnoOf } from "../sys/errno.ts";
 import { closeFd, openFuseNode, setModifiedNow, setThreadCapabilities } from "../sys/native.ts";
 import { nodeHigh, nodeLow } from "../vfs/node_id.ts";
@@ -22,7 +22,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const [mountpoint] = args;
   if (mountpoint === undefined) throw new UsageError("raise-events takes a mountpoint");
   if (mountTypeAt(mountpoint) !== MOUNT_TYPE) throw new Error(`Cannot use ${mountpoint}: no mount`);
-  const kept = (1n << BigInt(CAPABILITY.DAC_READ_SEARCH)) | (1n << BigInt(CAPABILITY.FOWNER));
+  const kept = capabilityBits(["DAC_READ_SEARCH", "FOWNER"]);
   setThreadCapabilities({ effective: kept, permitted: kept, inheritable: 0n });
   const { dev } = statSync(mountpoint);
   let text = "";

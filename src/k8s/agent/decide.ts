@@ -14,9 +14,22 @@ import type { InjectionSettings, SkipReason } from "../webhook/selection.ts";
 import { skipReason, wishes } from "../webhook/selection.ts";
 import type { Wanted } from "./wanted.ts";
 
+/** Why a pod is left alone, in words. */
+export const WHY_NOT = {
+  namespace: "its namespace is one that is never touched",
+  "not-opted-in": "neither its namespace nor itself is labelled lxcfs.io/inject=enabled",
+  "opted-out": "it opts out by a label or an annotation",
+  "mirror-pod": "it is a mirror of a static pod",
+  windows: "it is of Windows",
+  "host-pid": "it is there to look at the node (hostPID)",
+  "runtime-class": "its RuntimeClass has a kernel or a /proc of its own",
+  "user-namespace": "it has a user namespace (hostUsers: false)",
+  "no-files": "it asks for no files (lxcfs.io/files)",
+} as const satisfies Record<SkipReason | "not-opted-in", string>;
+
 /** What is to be done with the containers of a pod. */
 export type Decision =
-  | { attach: false; why: SkipReason | "not-opted-in" }
+  | { attach: false; why: keyof typeof WHY_NOT }
   | {
       attach: true;
       wanted: Wanted;

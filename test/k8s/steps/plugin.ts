@@ -22,7 +22,10 @@ export function plugin(world: World): void {
     assert.ok((await world.total(PLAIN, "shared")) > MEMORY_KB);
     const before = await world.plugin("doctor", "-n", PLAIN, "shared");
     assert.equal(before.code, 1, before.stderr);
-    assert.match(before.stdout, /^warning .*sees the node's files\n +kubectl lxcfs attach POD$/m);
+    assert.match(
+      before.stdout,
+      /^warning .*sees the node's files: neither its namespace nor itself is labelled .*\n +kubectl lxcfs attach POD$/m,
+    );
     await world.pluginSays("attach", "-n", PLAIN, "shared");
     assert.equal(await world.total(PLAIN, "shared"), MEMORY_KB);
     assert.equal(await world.total(PLAIN, "shared", "side"), 64 * 1024);
@@ -50,6 +53,11 @@ export function plugin(world: World): void {
     assert.match(explain, /memory\.(?:limit_in_bytes|max)/);
     const doctor = await world.pluginSays("doctor");
     assert.match(doctor, /^node [^]*ok +server: .*\/fs: \d/m);
+    for (const [name, why] of [
+      ["out", /: it opts out by a label/],
+      ["host-pid", /: it is there to look at the node/],
+    ] as const)
+      assert.match((await world.plugin("doctor", "-n", APPS, name)).stdout, why);
     // Those whom nobody wants attached are not missed.
     assert.match(doctor, /ok +containers: all \d+ have their files/);
   });
