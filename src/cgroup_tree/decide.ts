@@ -94,7 +94,8 @@ export function movesWhat(file: string): "process" | "thread" | undefined {
 
 /**
  * Files whose content is relative to the process that reads or writes them (its descriptors, its
- * network namespace), which here would be the server.
+ * network namespace), which here would be the server. Descriptors are not fetched from a caller: what
+ * is not the one that was meant may never let itself be closed (docs/security.md).
  */
 export function isOfTheServer(file: string): boolean {
   return file === "cgroup.event_control" || file === "net_prio.ifpriomap";

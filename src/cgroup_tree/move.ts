@@ -28,9 +28,10 @@ export interface Move {
   readonly text: string;
   /**
    * Opens the file and writes to it, both with the caller's credentials: which of the two decides
-   * depends on the kernel (5.16 took the opener's).
+   * depends on the kernel (5.16 took the opener's). `from`: the cgroup that the process is in, where
+   * that was looked at.
    */
-  readonly write: (text: string) => void;
+  readonly write: (text: string, from: string | undefined) => void;
   /** Writes a number to a file of the cgroup `path`, with the server's own credentials. */
   readonly putBack: (hostPid: number, path: string, file: string) => void;
 }
@@ -43,7 +44,7 @@ export function move(order: Move): void {
   const hostPid = wanted === 0 ? ownNumber(caller, what) : order.toHost(wanted);
   if (hostPid === undefined) throw refusal(errno.ESRCH);
   if (caller.isHost) {
-    order.write(String(hostPid));
+    order.write(String(hostPid), undefined);
     return;
   }
   // The caller waits for our answer: its own number can't become another's.
@@ -56,7 +57,7 @@ export function move(order: Move): void {
     if (from === undefined) throw refusal(errno.ESRCH);
     const root = caller.rootPath(order.hierarchy);
     if (root === "/" || !isAtOrBelow(from, root)) throw refusal(foreign(order.hierarchy));
-    order.write(String(hostPid));
+    order.write(String(hostPid), from);
     if (pidfd >= 0 && !isStillOf(procRoot, process, pidfd, hostPid)) undoForeign(order, hostPid);
   } finally {
     if (pidfd >= 0) closeFd(pidfd);

@@ -1,13 +1,14 @@
 /** What is written to a file that moves processes: the order for move.ts, with this tree's means. */
 import { writeSync } from "node:fs";
 import { cgroupDirectory } from "../cgroup/paths.ts";
-import { errno, SystemError } from "../sys/errno.ts";
+import { errno, errnoOf, SystemError } from "../sys/errno.ts";
 import { closeFd, openEntry } from "../sys/native.ts";
 import { bytesOf } from "./bytes.ts";
 import { type Seen, type TreeContext } from "./context.ts";
 import { movesWhat } from "./decide.ts";
 import { leavesLimits } from "./limits.ts";
 import { move } from "./move.ts";
+import { moveByStep } from "./move_by_step.ts";
 
 const O_WRONLY = 1;
 
@@ -31,9 +32,24 @@ export function moveInto(
     text,
     toHost: (pid) =>
       caller.samePids ? pid : context.inNamespaceOf(caller, (namespace) => namespace.toHost(pid)),
-    write: (number) => write(Buffer.from(number)),
+    write(number, from) {
+      try {
+        write(Buffer.from(number));
+      } catch (error) {
+        if (errnoOf(error) !== errno.EACCES || !mayStep(seen) || from === undefined) throw error;
+        moveByStep(context, seen, Number(number), from, (pid, path) =>
+          putBack(context, seen, `${path}/cgroup.procs`, pid),
+        );
+      }
+    },
     putBack: (number, path, file) => putBack(context, seen, `${path}/${file}`, number),
   });
+}
+
+/** Whether what was refused may be what root of a user namespace may do all the same. */
+function mayStep({ mounted, caller, file }: Seen): boolean {
+  const { ofHost } = caller.identity();
+  return mounted.hierarchy.version === 2 && file === "cgroup.procs" && !ofHost;
 }
 
 /** With the server's own credentials. */

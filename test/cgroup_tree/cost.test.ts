@@ -11,10 +11,10 @@ import { type Lab, whyNoMounts } from "../support/lab.ts";
 import { guardWith } from "../support/guard.ts";
 import { installed } from "../support/run.ts";
 import { countCalls } from "../support/strace.ts";
-import { hierarchyNames, openLab, type Tree, treeOf } from "./trees.ts";
+import { hierarchyNames, isEmulated, openLab, type Tree, treeOf } from "./trees.ts";
 
 const SIBLINGS = 400;
-const ROUNDS = 20;
+const ROUNDS = isEmulated ? 3 : 20;
 /** Calls that come with time, not with requests: clocks, sleeping, the watchdog's looks. */
 const OF_TIME = new Set([
   "futex",
