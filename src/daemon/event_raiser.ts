@@ -6,7 +6,7 @@
  *
  * It is started at the first event and ended when there was none for a minute.
  */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
@@ -20,6 +20,14 @@ import type { WatchedNodes } from "./watched_nodes.ts";
 const IDLE_MS = 60_000;
 /** Time until another try, should the process fail. */
 const RETRY_MS = 1000;
+/**
+ * Failures in a row after which there is a rest: somebody has unmounted the mountpoint, say, and
+ * containers go on with mounts of their own, to whose nodes nothing leads any more.
+ */
+const MOST_FAILURES = 3;
+/** Time that it may take: each event waits for those who are changing the same node. */
+const PATIENCE_MS = 10_000;
+const REST_MS = 60_000;
 /** Descriptors that starting a process takes for a while. */
 const DESCRIPTORS = 8;
 
@@ -38,6 +46,9 @@ export class EventRaiser {
   #toldMs = 0;
   #child: ChildProcessByStdio<Writable, Readable, null> | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #patience: NodeJS.Timeout | undefined;
+  #failures = 0;
+  #restsUntilMs = 0;
 
   constructor(parts: EventRaiserParts) {
     this.#parts = parts;
@@ -51,12 +62,14 @@ export class EventRaiser {
   }
 
   #tell(): void {
+    if (monotonicMs() < this.#restsUntilMs) this.#waiting.clear();
     if (this.#told.size > 0 || this.#waiting.size === 0) return;
     const child = (this.#child ??= this.#start());
     this.#told = this.#waiting;
     this.#waiting = new Map();
     this.#toldMs = monotonicMs();
     child.stdin.write(`${[...this.#told.keys()].join("\n")}\n\n`);
+    this.#patience = setTimeout(() => this.#giveUp(child), PATIENCE_MS).unref();
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => child.stdin.end(), IDLE_MS).unref();
   }
@@ -68,7 +81,9 @@ export class EventRaiser {
       if (node !== undefined) this.#parts.nodes.forget(node, this.#toldMs);
       return;
     }
+    clearTimeout(this.#patience);
     this.#told = new Map();
+    this.#failures = 0;
     this.#tell();
   }
 
@@ -91,12 +106,29 @@ export class EventRaiser {
     return child;
   }
 
+  /** One that waits in the kernel may not even end: it is left alone. */
+  #giveUp(child: ChildProcess): void {
+    if (this.#child !== child) return;
+    child.kill("SIGKILL");
+    this.#failures = MOST_FAILURES;
+    this.#gone(`took more than ${PATIENCE_MS} ms`);
+  }
+
   #gone(cause: string): void {
+    clearTimeout(this.#patience);
     this.#child = undefined;
     this.#parts.nodes.raiserPid = 0;
-    for (const [key, node] of this.#told) this.#waiting.set(key, node);
-    if (this.#told.size > 0) this.#parts.log.warn("events of cgroups are raised late", { cause });
+    const told = this.#told;
     this.#told = new Map();
+    if (told.size > 0 && ++this.#failures >= MOST_FAILURES) {
+      this.#failures = 0;
+      this.#restsUntilMs = monotonicMs() + REST_MS;
+      this.#parts.log.warn("events of cgroups are not raised for a minute", { cause });
+      // What changes meanwhile is told then, as a change of every node.
+      setTimeout(() => this.raise(this.#parts.nodes.nodes()), REST_MS).unref();
+      return;
+    }
+    for (const [key, node] of told) this.#waiting.set(key, node);
     setTimeout(() => this.#tell(), RETRY_MS).unref();
   }
 }
