@@ -86,6 +86,8 @@ static void start_container(char *directories, struct shared *shared, const stru
 }
 
 int main(int argc, char **argv) {
+  /* Whoever started it may be killed, and the containers with it, that it waits for. */
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   const char *list = NULL;
   int tokens = 1, option;
   double seconds = 1;
