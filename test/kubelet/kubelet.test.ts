@@ -15,7 +15,9 @@ import { ask, Node, run, sleeper, whyNoNode, type NodeContainer } from "./node.t
 const ACCOUNT = "/run/lxcfs-kubelet/account";
 const HEALTH_PORT = 9757;
 const RUN_DIR = "/run/lxcfs-ts";
-const UPTIME_SECONDS = 900;
+const UPTIME_SECONDS = 1800;
+/** Longer than the agent's own limit for one container. */
+const ATTACH_MS = 60_000;
 const MIB = 1024 * 1024;
 
 /** A pod's uid, by its number. */
@@ -56,11 +58,12 @@ describe("the agent where kubelet uses the systemd cgroup driver", { skip: whyNo
 
   /** What a container shows, as soon as `holds`. */
   async function seen(container: NodeContainer, holds: (view: View) => boolean): Promise<View> {
-    return await node.eventually("the container sees its own", async () => {
+    const look = async () => {
       const view = parseView(await node.exec(container, ["sh", "-c", LOOK]));
       if (!holds(view)) throw new Error(`MemTotal is ${memoryKb(view, "MemTotal")}`);
       return view;
-    });
+    };
+    return await node.eventually("the container sees its own", look, ATTACH_MS);
   }
 
   async function sees(pod: string, memoryMib: number, cpus: number, name = "app"): Promise<void> {

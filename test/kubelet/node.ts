@@ -154,7 +154,8 @@ export class Node {
           {
             ...container,
             image: AGENT_IMAGE,
-            args: [...container.args, `--attach-timeout=${patient(5)}`],
+            // The first one costs server and agent ten times as much as those after it.
+            args: [...container.args, `--attach-timeout=${patient(20)}`],
             // In emulation nothing comes up within its two minutes.
             startupProbe: undefined,
             livenessProbe: undefined,

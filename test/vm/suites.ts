@@ -75,7 +75,7 @@ export const guestSuites: readonly GuestSuite[] = [
   { name: "daemon", files: onAll("none"), timeoutSeconds, apart: "all" },
   { name: "fuse", files: onAll("none"), timeoutSeconds, apart: "all" },
   // A node takes minutes to come up: by name only.
-  { name: KUBELET_SUITE, files: onAll("none"), timeoutSeconds, apart: "all" },
+  { name: KUBELET_SUITE, files: onAll("none"), timeoutSeconds: 2 * timeoutSeconds, apart: "all" },
 ];
 
 /** The layouts that the short form boots. */
