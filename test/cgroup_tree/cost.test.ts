@@ -82,8 +82,9 @@ done`;
       }
       const said = `${alone.request.toFixed(1)} calls a request, ${alone.round.toFixed(1)} a round`;
       t.diagnostic(`${said} alone, ${among.round.toFixed(1)} among siblings`);
-      assert.ok(alone.request < MAX_A_REQUEST, said);
-      // Some calls are the watchdog's and the sampler's, by time.
+      // Some calls are the watchdog's and the sampler's, by time; in emulation, where a round takes
+      // many seconds, most are.
+      if (!isEmulated) assert.ok(alone.request < MAX_A_REQUEST, said);
       assert.ok(among.round < alone.round * 1.1 + 10, `${said}, ${among.round} with siblings`);
     });
   }
