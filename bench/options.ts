@@ -51,7 +51,8 @@ export const USAGE = `usage: npm run bench -- [options]
   --no-peer            leave Debian's lxcfs out
   --no-ours            leave this project out
   --server-args "..."  further arguments for this project's server
-  --out DIR            where result and plot go (default bench/results; "" for nowhere)
+  --out DIR            where result and plot go ("" for nowhere; default: bench/results for a run
+                       of all scenarios and files, nowhere for a part)
 `;
 
 /** @throws TypeError or RangeError saying which option is wrong */
@@ -70,10 +71,18 @@ export function parseOptions(argv: readonly string[], defaultOut: string): Optio
       "no-peer": { type: "boolean", default: false },
       "no-ours": { type: "boolean", default: false },
       "server-args": { type: "string", default: "" },
-      out: { type: "string", default: defaultOut },
+      out: { type: "string" },
     },
   });
   const { quick } = values;
+  // What is kept is a whole: a look at a part must not take its place.
+  const isWhole = [
+    quick,
+    values["no-peer"],
+    values["no-ours"],
+    values.files,
+    values.scenarios,
+  ].every((narrowed) => narrowed === false || narrowed === undefined);
   const scenarios = list(values.scenarios) ?? SCENARIOS;
   for (const name of scenarios) {
     if (!SCENARIOS.includes(name)) {
@@ -90,7 +99,7 @@ export function parseOptions(argv: readonly string[], defaultOut: string): Optio
     check: values.check,
     noPeer: values["no-peer"],
     noOurs: values["no-ours"],
-    out: values.out,
+    out: values.out ?? (isWhole ? defaultOut : ""),
     serverArgs: values["server-args"].split(" ").filter((word) => word !== ""),
   };
 }
