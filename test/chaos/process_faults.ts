@@ -13,6 +13,9 @@ import type { Stage } from "./stage.ts";
 /** Service is to be back by then. */
 const BACK_MS = 500;
 
+/** Some are killed as soon as they have answered one reader: others go on to wait for the next server. */
+const TWO_KILLS_MS = 2 * BACK_MS;
+
 /** Moments of the next kill after service is back: before, while and long after a server starts. */
 const PAUSES_MS = [0, 20, 60, 120, 250, 400];
 
@@ -43,8 +46,7 @@ async function killServers(
 const serverKilled: Fault = {
   name: "server-killed",
   what: "kill -9 of the server, in a row, at any moment",
-  // Some are killed as soon as they have answered one: others go on to wait for the next server.
-  stallMs: 2 * BACK_MS,
+  stallMs: TWO_KILLS_MS,
   inject: (stage) =>
     killServers(stage, stage.full ? 100 : 12, (pid) => process.kill(pid, "SIGKILL")),
 };
@@ -52,7 +54,7 @@ const serverKilled: Fault = {
 const threadKilled: Fault = {
   name: "worker-killed",
   what: "kill -9 of a serving thread while it holds requests: the process was stopped before",
-  stallMs: BACK_MS + 100,
+  stallMs: TWO_KILLS_MS,
   inject: (stage) =>
     killServers(stage, stage.full ? 20 : 3, (pid) => {
       process.kill(pid, "SIGSTOP");
