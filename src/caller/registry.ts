@@ -89,6 +89,11 @@ export class ContainerRegistry {
     return paths && this.#add(key, paths, undefined);
   }
 
+  /** Whether it is known here: one that has ended is not for long. */
+  has(key: ContainerKey): boolean {
+    return this.#byKey.has(key);
+  }
+
   /** Those known here, in no order. */
   known(): Iterable<Container> {
     return this.#byKey.values();

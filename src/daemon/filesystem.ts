@@ -3,6 +3,7 @@
  * daemon knows nothing of containers; the filesystem knows nothing of processes and threads.
  */
 import { ContainerRegistry } from "../caller/registry.ts";
+import type { ContainerKey } from "../caller/container_key.ts";
 import { RequestCaller } from "../caller/request_caller.ts";
 import { CallerResolver } from "../caller/resolver.ts";
 import type { Container } from "../caller/container.ts";
@@ -139,7 +140,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
   const placeOf = placesOf(context);
   const openFiles = openFilesOf(state);
   const caller = new RequestCaller(world.resolver);
-  const { source, noteSizes } = createSource(context, world, caller, view.freshnessMs);
+  const { source, noteSizes, forgetTexts } = createSource(context, world, caller, view.freshnessMs);
   const beginRequest = (): void => caller.begin();
   const files = filesystemOf({
     source,
@@ -169,6 +170,7 @@ export function createFilesystem(context: FilesystemContext): ServedFilesystem {
   const tidy = (most = MAX_CONTAINERS): void => {
     world.registry.forgetDead(most);
     world.resolver.forgetDead(most);
+    forgetTexts(most);
     noteSizes();
   };
   if (!view.cgroupTree) return { operations: files, beginRequest, callerOf, tidy };
@@ -215,6 +217,7 @@ export function createCachedFilesystem(
   });
   const tidy = (most = MAX_CONTAINERS): void => {
     world.registry.forgetDead(most);
+    made.forgetTexts(most);
     made.noteSizes();
   };
   return { operations, tidy };
@@ -225,7 +228,11 @@ function createSource(
   { host, registry, resolver, machineOf }: ContainerWorld,
   caller: Pick<CallerResolver, "resolve">,
   freshnessMs: number,
-): { readonly source: ContainerSource; readonly noteSizes: () => void } {
+): {
+  readonly source: ContainerSource;
+  readonly noteSizes: () => void;
+  readonly forgetTexts: (most: number) => void;
+} {
   const { state, log, sizes } = context;
   const openFiles = openFilesOf(state);
   const renderer = new Renderer({
@@ -251,7 +258,11 @@ function createSource(
     lastText: (reader, local) => openFiles.last(reader, local),
     cgroupTree: context.view.cgroupTree,
   });
-  return { source, noteSizes: () => sizes.note(registry.size, resolver.size, renderer.size) };
+  return {
+    source,
+    noteSizes: () => sizes.note(registry.size, resolver.size, renderer.size),
+    forgetTexts: (most) => renderer.forgetEnded(most, (key) => registry.has(key as ContainerKey)),
+  };
 }
 
 /** Place of each file in the request counters, looked up once. */

@@ -266,8 +266,8 @@ export class WorkerPool {
    * kernel does so for files alone, so it is about one that it knew when it was last read.
    */
   #nudge(): void {
-    const { containers, pid_namespaces } = cacheSizes(this.#state);
-    if (containers + pid_namespaces === 0) return;
+    const { containers, pid_namespaces, texts } = cacheSizes(this.#state);
+    if (containers + pid_namespaces + texts === 0) return;
     for (const node of this.#lead.lastRead()) this.#notifier.retrieve(node, 0, 0);
   }
 

@@ -39,6 +39,24 @@ void describe("renderer", () => {
     assert.notEqual(text(renderer, UPTIME), first);
   });
 
+  void test("texts of a container that has ended are let go of a minute later", () => {
+    const renderer = rendererOf(10);
+    const { key } = captured.container;
+    text(renderer, UPTIME);
+    renderer.text(undefined, UPTIME);
+    captured.clock.seconds += 59;
+    text(renderer, MEMINFO);
+    captured.clock.seconds += 2;
+    renderer.forgetEnded(10, () => false);
+    assert.ok(renderer.last(key, UPTIME), "one of its files was read just now");
+    captured.clock.seconds += 59;
+    renderer.forgetEnded(10, () => true);
+    assert.ok(renderer.last(key, UPTIME), "it lives");
+    renderer.forgetEnded(10, () => false);
+    assert.equal(renderer.last(key, UPTIME), undefined);
+    assert.equal(renderer.size, 1, "the host's stay");
+  });
+
   void test("without a freshness each read is made anew", () => {
     const renderer = rendererOf(0);
     const first = text(renderer, UPTIME);

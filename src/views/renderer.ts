@@ -6,6 +6,7 @@
  * the host's file.
  */
 import type { Container } from "../caller/container.ts";
+import { InTurn } from "../caller/in_turn.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Host } from "../machine/host.ts";
 import { errnoOf } from "../sys/errno.ts";
@@ -45,6 +46,9 @@ interface Kept {
 /** A text that took longer than this to make is expected to do so again. */
 const SLOW_MS = 1;
 
+/** Texts of containers that have ended are kept for so long after they were last made. */
+const ENDED_MS = 60_000;
+
 /** Containers of which texts are kept at most. */
 const MAX_CONTAINERS = 4096;
 /** Stands for the host among the keys of containers. */
@@ -69,6 +73,7 @@ export class Renderer {
   readonly #options: RendererOptions;
   /** By container's key and file's number. */
   readonly #kept = new Map<number, Map<number, Kept>>();
+  readonly #inTurn = new InTurn(this.#kept);
 
   constructor(options: RendererOptions) {
     this.#options = options;
@@ -120,6 +125,20 @@ export class Renderer {
     keeps.tookMs = nowMs() - atMs;
     if (kept === undefined) texts.set(local, keeps);
     return keeps.text;
+  }
+
+  /**
+   * Lets go of the texts of containers that have ended. Not at once: who has a file of theirs open is
+   * given the last text.
+   * @param most containers to look at
+   */
+  forgetEnded(most: number, lives: (containerKey: number) => boolean): void {
+    const sinceMs = this.#options.nowMs() - ENDED_MS;
+    this.#inTurn.some(most, (texts, key) => {
+      if (key === HOST || lives(key)) return;
+      for (const { atMs } of texts.values()) if (atMs > sinceMs) return;
+      this.#kept.delete(key);
+    });
   }
 
   /** Containers of which texts are kept. */
