@@ -5,6 +5,7 @@
  */
 import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { isAlive } from "../host/process_alive.ts";
 import { errnoOf } from "../sys/errno.ts";
 import { canGive, isExhaustion, onShortage } from "../sys/exhaustion.ts";
 import { exitNow, setInherit } from "../sys/native.ts";
@@ -215,7 +216,7 @@ export class Server {
     const untilMs = performance.now() + PREDECESSOR_MS;
     let warned = false;
     const look = (): void => {
-      if (!isAlive(this.#predecessor)) {
+      if (!isAlive("/proc", this.#predecessor)) {
         this.#pool.recover(abandonedSlots(this.#state, this.#generation, "main"));
         this.#cached?.recover();
         return;
@@ -286,14 +287,5 @@ export class Server {
       setTimeout(look, DRAIN_LOOK_MS);
     };
     look();
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

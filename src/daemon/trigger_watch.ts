@@ -12,6 +12,7 @@ import { openHierarchies } from "../cgroup_tree/hierarchies.ts";
 import { Cgroups } from "../cgroup_tree/tree.ts";
 import { DeviceChannel } from "../fuse/channel.ts";
 import { Notifier } from "../fuse/notify.ts";
+import { isAlive } from "../host/process_alive.ts";
 import type { Logger } from "../sys/log.ts";
 import { eventfdCreate, POLL, pollAsync, POLLFD_BYTES } from "../sys/native.ts";
 import { readFile } from "../sys/read.ts";
@@ -113,7 +114,7 @@ class TriggerWatch {
     const own: TriggerEntry[] = [];
     let foreign = false;
     for (const entry of this.#table.all()) {
-      if (entry.pid !== process.pid && isAlive(entry.pid)) foreign = true;
+      if (entry.pid !== process.pid && isAlive("/proc", entry.pid)) foreign = true;
       else if (entry.closing) {
         if (entry.pid === process.pid && entry.fd >= 0) closeSync(entry.fd);
         this.#table.free(entry.index);
@@ -176,14 +177,5 @@ class TriggerWatch {
       this.#table.moveTo(entry.index, process.pid, -1);
     }
     if (kh !== 0) this.#notifier.poll(kh);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

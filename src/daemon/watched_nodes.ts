@@ -7,8 +7,9 @@
  * cgroup or the kernel's own inode of it is gone, or until there is no room: then whoever has the most
  * loses the one that was looked up longest ago.
  */
-import { existsSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 import type { LookedUp, OpenNode } from "../cgroup_tree/change_events.ts";
+import { isAlive } from "../host/process_alive.ts";
 import { monotonicMs } from "../sys/clock.ts";
 import { closeFd, inotifyAdd, inotifyRemove } from "../sys/native.ts";
 import type { SharedState } from "./state.ts";
@@ -238,7 +239,7 @@ export class WatchedNodes {
         if (holder === 0) return true;
       }
       // Killed in the middle of it: at worst a node stands there twice.
-      if (!existsSync(`/proc/${holder}`)) {
+      if (!isAlive("/proc", holder)) {
         Atomics.compareExchange(this.#head, HEAD.lock, holder, 0);
       }
     }

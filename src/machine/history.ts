@@ -7,8 +7,7 @@
  * set of eight, and the one unused for longest gives way, so memory is bounded and nothing is ever
  * searched for.
  */
-
-import { existsSync } from "node:fs";
+import { isAlive } from "../host/process_alive.ts";
 
 /** A slot is an array of doubles; these are the positions of its fields. */
 export const SLOT = {
@@ -163,16 +162,11 @@ export class HistoryTable {
     while (holder !== 0) {
       const waitedMs: number = performance.now() - startMs;
       const ask: boolean = !asked && waitedMs > ASK_HOLDER_MS;
-      if (waitedMs > STALE_LOCK_MS || (ask && !isAlive(holder))) {
+      if (waitedMs > STALE_LOCK_MS || (ask && !isAlive("/proc", holder))) {
         if (Atomics.compareExchange(this.#locks, index, holder, own) === holder) return;
       }
       asked ||= ask;
       holder = Atomics.compareExchange(this.#locks, index, 0, own);
     }
   }
-}
-
-/** A serving thread may send no signals, not even the one that asks; a name in /proc says as much. */
-function isAlive(pid: number): boolean {
-  return existsSync(`/proc/${pid}`);
 }
