@@ -208,10 +208,17 @@ export class World {
     container = "app",
     seconds = 30,
   ): Promise<void> {
-    await eventually(
-      async () => assert.equal(await this.total(namespace, pod, container), kilobytes),
-      seconds,
-    );
+    try {
+      await eventually(
+        async () => assert.equal(await this.total(namespace, pod, container), kilobytes),
+        seconds,
+      );
+    } catch (cause) {
+      // Whether its files are not there, or say the wrong thing.
+      const what = "grep lxcfs /proc/self/mountinfo; cat /proc/self/cgroup; head -1 /proc/meminfo";
+      const found = await this.see(namespace, pod, what, container).catch(String);
+      throw new Error(`${namespace}/${pod} does not see ${kilobytes} kB:\n${found}`, { cause });
+    }
   }
 
   /** A container of a pod: its id, and the cgroups of both on the node, as cgroupfs names them. */
